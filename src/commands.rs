@@ -4,7 +4,6 @@ mod bench;
 mod check;
 mod demo;
 mod export;
-mod probe;
 mod progress;
 mod rehearse;
 mod replay;
@@ -45,8 +44,6 @@ pub enum Command {
     Export(export::Args),
     /// Times each step alone and the line whole.
     Bench(bench::Args),
-    /// Prints one JSON line for each access unit that a camera sends: what arrives before anything is decoded.
-    Probe(probe::Args),
 }
 
 /// How a command failed, by what the caller should do about it.
@@ -95,7 +92,6 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Rehearse(args) => rehearse::run(args),
         Command::Export(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
-        Command::Probe(args) => probe::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
