@@ -1,0 +1,569 @@
+//! How the mice behave: what each one is doing, where it steers, and how its body and tail follow.
+
+use super::body::{Build, Posture, TAIL, wrap};
+use super::dice::Dice;
+use super::floor::{BOUNDS, NEST, PARTITIONS, Point, SHELTER, WALL, polygon_distance, segment_nearest};
+use super::look::Look;
+
+/// A place with a roof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Den {
+    /// The nest under the grey ramp, one door.
+    Nest,
+    /// The shelter at the lower right, a door at its left and one at its top.
+    Shelter,
+}
+
+impl Den {
+    fn inside(self) -> Point {
+        match self {
+            Self::Nest => [281.0, 44.0],
+            Self::Shelter => [483.0, 394.0],
+        }
+    }
+
+    fn door(self, which: usize) -> Point {
+        match (self, which % 2) {
+            (Self::Nest, _) => [282.0, 120.0],
+            (Self::Shelter, 0) => [415.0, 394.0],
+            (Self::Shelter, _) => [483.0, 326.0],
+        }
+    }
+}
+
+/// What one mouse is doing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Doing {
+    /// Sits still.
+    Rest,
+    /// Goes to its target.
+    Walk,
+    /// Goes to its target fast.
+    Run,
+    /// Stands up.
+    Rear,
+    /// Sits curled and washes.
+    Groom,
+    /// Runs after another (its index).
+    Chase(usize),
+    /// Runs from another.
+    Flee(usize),
+    /// Lies against another.
+    Huddle(usize),
+    /// Goes through a door into a den; true once past the door.
+    Enter(Den, usize, bool),
+    /// Is in a den.
+    Inside(Den),
+    /// Comes out by a door.
+    Leave(Den, usize),
+}
+
+/// One mouse.
+#[derive(Clone, Debug)]
+pub struct Mouse {
+    /// 0 to 3, R G B Y.
+    pub identity: usize,
+    /// Its measures.
+    pub build: Build,
+    /// Its posture now.
+    pub posture: Posture,
+    /// What it does.
+    pub doing: Doing,
+    /// Height in the pile: the higher is drawn over the lower.
+    pub height: f32,
+    /// Arena pixels a second, as a vector.
+    pub velocity: Point,
+    left_s: f32,
+    target: Point,
+    speed: f32,
+    wander: f32,
+    clock_s: f32,
+    goal_upright: f32,
+    goal_stretch: f32,
+    curl: f32,
+    stuck_s: f32,
+}
+
+/// All mice of an arena and the dice that move them.
+#[derive(Clone, Debug)]
+pub struct Mice {
+    /// The mice, by identity.
+    pub all: Vec<Mouse>,
+    dice: Dice,
+    lid: bool,
+    wall: bool,
+}
+
+impl Mouse {
+    fn new(identity: usize, at: Point, heading: f32, look: &Look, dice: &mut Dice) -> Self {
+        let size = look.size * dice.between(0.92, 1.08);
+        let build = Build {
+            length: 63.0 * size * dice.between(0.95, 1.06),
+            width: 11.0 * size * dice.between(0.9, 1.12),
+            tail: 62.0 * size * dice.between(0.85, 1.1),
+            ear: 4.1 * size * dice.between(0.85, 1.15),
+        };
+        let posture = Posture {
+            centre: at,
+            head: heading,
+            trunk: heading,
+            rear: heading,
+            stretch: 1.0,
+            upright: 0.0,
+            stride: 0.0,
+            tail: [at; TAIL],
+        };
+        let mut mouse = Self {
+            identity,
+            build,
+            posture,
+            doing: Doing::Rest,
+            height: identity as f32,
+            velocity: [0.0; 2],
+            left_s: 0.2,
+            target: at,
+            speed: 0.0,
+            wander: 0.0,
+            clock_s: dice.between(0.0, 9.0),
+            goal_upright: 0.0,
+            goal_stretch: 1.0,
+            curl: 0.0,
+            stuck_s: 0.0,
+        };
+        mouse.lay_tail(dice.between(-0.12, 0.12));
+        mouse
+    }
+
+    /// Lays the tail out anew, bending by `bend` radians a node.
+    fn lay_tail(&mut self, bend: f32) {
+        let (root, mut direction) = self.posture.tail_root(&self.build);
+        let step = self.build.tail / (TAIL - 1) as f32;
+        self.posture.tail[0] = root;
+        for i in 1..TAIL {
+            let last = self.posture.tail[i - 1];
+            self.posture.tail[i] = [last[0] + direction.cos() * step, last[1] + direction.sin() * step];
+            direction += bend;
+        }
+    }
+
+    /// The tail is dragged: each node stays one step behind the last and bends only so far.
+    fn drag_tail(&mut self, dt: f32) {
+        let (root, mut direction) = self.posture.tail_root(&self.build);
+        let step = self.build.tail / (TAIL - 1) as f32;
+        let jumped = (root[0] - self.posture.tail[0][0]).hypot(root[1] - self.posture.tail[0][1]) > 40.0;
+        if jumped {
+            return self.lay_tail(0.05);
+        }
+        self.posture.tail[0] = root;
+        let sway = (self.clock_s * 2.3).sin() * 0.25 + (self.clock_s * 0.9).cos() * 0.2;
+        for i in 1..TAIL {
+            let (last, old) = (self.posture.tail[i - 1], self.posture.tail[i]);
+            let dragged = (old[1] - last[1]).atan2(old[0] - last[0]);
+            let most = if i == 1 { 0.5 } else { 0.32 };
+            let mut bend = wrap(dragged - direction).clamp(-most, most);
+            bend += (sway * 0.35 - bend * 0.6) * dt * if i < 4 { 1.6 } else { 0.7 };
+            direction += bend;
+            self.posture.tail[i] = [last[0] + direction.cos() * step, last[1] + direction.sin() * step];
+        }
+        if let Doing::Inside(den) = self.doing {
+            // Indoors the tail lies along the walls.
+            let [l, t, r, b] = room(den);
+            for p in &mut self.posture.tail {
+                *p = [p[0].clamp(l, r), p[1].clamp(t, b)];
+            }
+        }
+    }
+}
+
+/// Left, top, right, bottom of a den's floor.
+fn room(den: Den) -> [f32; 4] {
+    let polygon = match den {
+        Den::Nest => return [248.0, -4.0, 313.0, 78.0],
+        Den::Shelter => SHELTER,
+    };
+    [polygon[0][0] + 4.0, polygon[0][1] + 4.0, polygon[2][0] - 4.0, polygon[2][1] - 4.0]
+}
+
+fn distance(a: Point, b: Point) -> f32 {
+    (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+impl Mice {
+    /// Mice of the given identities at random places.
+    pub fn new(identities: &[usize], look: &Look, mut dice: Dice) -> Self {
+        let mut all: Vec<Mouse> = Vec::with_capacity(identities.len());
+        for &identity in identities {
+            let mut at = free_place(&mut dice);
+            for _ in 0..20 {
+                if all.iter().all(|m| distance(m.posture.centre, at) > 60.0) {
+                    break;
+                }
+                at = free_place(&mut dice);
+            }
+            let heading = dice.between(-3.1, 3.1);
+            all.push(Mouse::new(identity, at, heading, look, &mut dice));
+        }
+        Self { all, dice, lid: look.lid, wall: look.wall }
+    }
+
+    /// The dice, for staging.
+    pub fn dice(&mut self) -> &mut Dice {
+        &mut self.dice
+    }
+
+    /// Puts one mouse somewhere, doing something for `for_s` seconds.
+    pub fn put(&mut self, index: usize, at: Point, heading: f32, doing: Doing, for_s: f32) {
+        let target = self.dice_target(at);
+        let bend = self.dice.between(-0.15, 0.15);
+        let lag = self.dice.normal() * 0.35;
+        let Some(mouse) = self.all.get_mut(index) else { return };
+        mouse.posture.centre = at;
+        mouse.posture.trunk = heading;
+        mouse.posture.head = heading + lag;
+        mouse.posture.rear = heading - lag * 0.8;
+        mouse.target = target;
+        mouse.stuck_s = 0.0;
+        mouse.lay_tail(bend);
+        self.begin(index, doing, for_s);
+        if matches!(doing, Doing::Rear | Doing::Groom) {
+            let mouse = &mut self.all[index];
+            mouse.posture.upright = mouse.goal_upright;
+            mouse.posture.stretch = mouse.goal_stretch;
+        }
+    }
+
+    fn dice_target(&mut self, from: Point) -> Point {
+        for _ in 0..10 {
+            let p = free_place(&mut self.dice);
+            if distance(p, from) > 60.0 {
+                return p;
+            }
+        }
+        free_place(&mut self.dice)
+    }
+
+    /// Lets mouse `index` begin `doing`.
+    pub fn begin(&mut self, index: usize, doing: Doing, for_s: f32) {
+        let speed = match doing {
+            Doing::Walk => self.dice.between(40.0, 110.0),
+            Doing::Run | Doing::Chase(_) => self.dice.between(170.0, 330.0),
+            Doing::Flee(_) => self.dice.between(190.0, 340.0),
+            Doing::Huddle(_) => self.dice.between(40.0, 90.0),
+            Doing::Enter(..) | Doing::Leave(..) => self.dice.between(60.0, 150.0),
+            Doing::Inside(_) => 25.0,
+            Doing::Rest | Doing::Rear | Doing::Groom => 0.0,
+        };
+        let (upright, stretch, curl) = match doing {
+            Doing::Rear => (self.dice.between(0.4, 1.0), 1.0, 0.0),
+            Doing::Groom => (0.15, self.dice.between(0.66, 0.82), self.dice.between(-1.3, 1.3)),
+            Doing::Rest => (0.0, self.dice.between(0.8, 1.0), self.dice.between(-0.8, 0.8)),
+            Doing::Huddle(_) => (0.0, self.dice.between(0.72, 0.95), self.dice.between(-1.0, 1.0)),
+            Doing::Inside(_) => (0.0, 0.68, self.dice.between(-1.2, 1.2)),
+            Doing::Run | Doing::Chase(_) | Doing::Flee(_) => (0.0, self.dice.between(1.02, 1.14), 0.0),
+            _ => (0.0, self.dice.between(0.92, 1.06), 0.0),
+        };
+        if let Doing::Chase(prey) = doing
+            && let Some(other) = self.all.get_mut(prey)
+            && !matches!(other.doing, Doing::Inside(_) | Doing::Enter(..) | Doing::Leave(..))
+        {
+            other.doing = Doing::Flee(index);
+            other.left_s = for_s;
+            other.speed = speed * 1.02;
+            other.goal_upright = 0.0;
+            other.goal_stretch = 1.08;
+            other.curl = 0.0;
+        }
+        let Some(mouse) = self.all.get_mut(index) else { return };
+        mouse.doing = doing;
+        mouse.left_s = for_s;
+        mouse.speed = speed;
+        mouse.goal_upright = upright;
+        mouse.goal_stretch = stretch;
+        mouse.curl = curl;
+    }
+
+    /// What mouse `index` does next.
+    fn choose(&mut self, index: usize) {
+        let others = self.all.len() - 1;
+        let other = if others > 0 { (index + 1 + self.dice.below(others)) % self.all.len() } else { index };
+        let social = if others > 0 { 1.0 } else { 0.0 };
+        let den = if self.dice.chance(0.5) { Den::Nest } else { Den::Shelter };
+        let door = self.dice.below(2);
+        match self.all[index].doing {
+            Doing::Inside(den) => {
+                let for_s = 5.0;
+                return self.begin(index, Doing::Leave(den, door), for_s);
+            }
+            Doing::Enter(den, _, true) => {
+                let for_s = self.dice.between(2.0, 9.0);
+                return self.begin(index, Doing::Inside(den), for_s);
+            }
+            _ => {}
+        }
+        let at = self.all[index].posture.centre;
+        self.all[index].target = self.dice_target(at);
+        let weights = [0.13, 0.42, 0.08, 0.1, 0.08, 0.06 * social, 0.07 * social, 0.08];
+        let (doing, for_s) = match self.dice.pick(&weights) {
+            0 => (Doing::Rest, self.dice.between(0.5, 5.0)),
+            1 => (Doing::Walk, self.dice.between(1.5, 5.0)),
+            2 => (Doing::Run, self.dice.between(0.6, 2.0)),
+            3 => (Doing::Rear, self.dice.between(0.5, 2.0)),
+            4 => (Doing::Groom, self.dice.between(1.5, 6.0)),
+            5 => (Doing::Chase(other), self.dice.between(1.2, 3.0)),
+            6 => (Doing::Huddle(other), self.dice.between(3.0, 12.0)),
+            _ => (Doing::Enter(den, door, false), 8.0),
+        };
+        self.begin(index, doing, for_s);
+    }
+
+    /// Moves everything on by `dt` seconds.
+    pub fn step(&mut self, dt: f32) {
+        for index in 0..self.all.len() {
+            let mouse = &mut self.all[index];
+            mouse.left_s -= dt;
+            mouse.clock_s += dt;
+            let arrived = distance(mouse.posture.centre, mouse.target) < 14.0;
+            let done = match mouse.doing {
+                Doing::Walk | Doing::Run => arrived || mouse.left_s < 0.0,
+                _ => mouse.left_s < 0.0,
+            };
+            if done || mouse.stuck_s > 1.5 {
+                self.all[index].stuck_s = 0.0;
+                self.choose(index);
+            }
+            self.steer(index, dt);
+        }
+        self.separate(dt);
+        for mouse in &mut self.all {
+            hold_shape(mouse, dt);
+        }
+        self.restack();
+    }
+
+    /// Where mouse `index` wants to be now, and how fast.
+    fn goal(&mut self, index: usize) -> (Point, f32) {
+        let mouse = &self.all[index];
+        let at = mouse.posture.centre;
+        match mouse.doing {
+            Doing::Rest | Doing::Rear | Doing::Groom => (at, 0.0),
+            Doing::Walk | Doing::Run => (mouse.target, mouse.speed),
+            Doing::Chase(prey) => {
+                let prey = &self.all[prey.min(self.all.len() - 1)];
+                let (root, _) = prey.posture.tail_root(&prey.build);
+                (root, mouse.speed)
+            }
+            Doing::Flee(hunter) => {
+                let from = self.all[hunter.min(self.all.len() - 1)].posture.centre;
+                let (dx, dy) = (at[0] - from[0], at[1] - from[1]);
+                let far = dx.hypot(dy).max(1.0);
+                let side = mouse.wander * 60.0;
+                ([at[0] + dx / far * 80.0 - dy / far * side, at[1] + dy / far * 80.0 + dx / far * side], mouse.speed)
+            }
+            Doing::Huddle(other) => {
+                let to = self.all[other.min(self.all.len() - 1)].posture.centre;
+                (to, if distance(at, to) > 24.0 { mouse.speed } else { 0.0 })
+            }
+            Doing::Enter(den, _, true) | Doing::Inside(den) => {
+                let to = den.inside();
+                (to, mouse.speed.min(distance(at, to) * 3.0))
+            }
+            Doing::Enter(den, door, false) => {
+                let to = den.door(door);
+                if distance(at, to) < 22.0 {
+                    self.all[index].doing = Doing::Enter(den, door, true);
+                    self.all[index].left_s = 2.5;
+                }
+                (to, self.all[index].speed)
+            }
+            Doing::Leave(den, door) => {
+                let to = den.door(door);
+                if distance(at, to) < 16.0 {
+                    self.all[index].left_s = -1.0;
+                }
+                (to, self.all[index].speed)
+            }
+        }
+    }
+
+    fn steer(&mut self, index: usize, dt: f32) {
+        let (to, speed) = self.goal(index);
+        let drift = self.dice.normal();
+        let (wall, lid) = (self.wall, self.lid);
+        let mouse = &mut self.all[index];
+        mouse.wander += -mouse.wander * 1.2 * dt + drift * dt.sqrt();
+        let at = mouse.posture.centre;
+        let mut wish = [to[0] - at[0], to[1] - at[1]];
+        let far = wish[0].hypot(wish[1]).max(1e-3);
+        wish = [wish[0] / far, wish[1] / far];
+        let indoors = matches!(mouse.doing, Doing::Inside(_) | Doing::Leave(..) | Doing::Enter(_, _, true));
+        let nose = [at[0] + mouse.posture.trunk.cos() * 26.0, at[1] + mouse.posture.trunk.sin() * 26.0];
+        for barrier in barriers(wall, lid) {
+            let near = segment_nearest(barrier[0], barrier[1], nose);
+            let gap = distance(near, nose).max(1.0);
+            if gap < 24.0 && !indoors {
+                let push = 1.6 * (1.0 - gap / 24.0);
+                let back = segment_nearest(barrier[0], barrier[1], at);
+                let d = distance(back, at).max(1.0);
+                wish[0] += (at[0] - back[0]) / d * push;
+                wish[1] += (at[1] - back[1]) / d * push;
+            }
+        }
+        if !indoors {
+            let [l, t, r, b] = BOUNDS;
+            let lean = |gap: f32| (1.0 - gap / 26.0).clamp(0.0, 1.5) * 1.4;
+            wish[0] += lean(nose[0] - l) - lean(r - nose[0]);
+            wish[1] += lean(nose[1] - t) - lean(b - nose[1]);
+        }
+        let aim = wish[1].atan2(wish[0]) + mouse.wander * 0.5;
+        let current = mouse.velocity[0].hypot(mouse.velocity[1]);
+        let posture = &mut mouse.posture;
+        if speed > 1.0 {
+            let turn = wrap(aim - posture.trunk);
+            let most = (3.5 + current / 50.0) * dt;
+            posture.trunk += turn.clamp(-most, most);
+            let lead = turn.clamp(-0.75, 0.75);
+            posture.head += wrap(posture.trunk + lead + mouse.wander * 0.3 - posture.head) * (9.0 * dt).min(1.0);
+            // Sharp turns are made slowly.
+            let pace = speed * (1.0 - 0.7 * (turn.abs() / 2.0).min(1.0));
+            let now = current + (pace - current).clamp(-900.0 * dt, 600.0 * dt);
+            mouse.velocity = [posture.trunk.cos() * now, posture.trunk.sin() * now];
+        } else {
+            let nod = (mouse.clock_s * 7.0).sin() * if mouse.doing == Doing::Groom { 0.12 } else { 0.0 };
+            let look_to = posture.trunk + mouse.curl + mouse.wander * 0.8 + nod;
+            posture.head += wrap(look_to - posture.head) * (3.0 * dt).min(1.0);
+            posture.trunk += mouse.wander * 0.25 * dt;
+            let stop = (1.0 - 12.0 * dt).max(0.0);
+            mouse.velocity = [mouse.velocity[0] * stop, mouse.velocity[1] * stop];
+        }
+        let moved = [at[0] + mouse.velocity[0] * dt, at[1] + mouse.velocity[1] * dt];
+        posture.centre = moved;
+        keep_out(posture, wall, lid, indoors);
+        let gone = distance(posture.centre, at) / dt;
+        if speed > 30.0 && gone < speed * 0.15 {
+            mouse.stuck_s += dt;
+        } else {
+            mouse.stuck_s = (mouse.stuck_s - dt).max(0.0);
+        }
+    }
+
+    /// Mice push each other apart a little, so that they pile up and cross but do not become one.
+    fn separate(&mut self, dt: f32) {
+        for i in 0..self.all.len() {
+            for j in i + 1..self.all.len() {
+                let (a, b) = (self.all[i].posture.centre, self.all[j].posture.centre);
+                let far = distance(a, b).max(0.5);
+                if far < 19.0 {
+                    let push = (19.0 - far) * 3.0 * dt;
+                    let (ux, uy) = ((b[0] - a[0]) / far, (b[1] - a[1]) / far);
+                    let (p, q) = (&mut self.all[i].posture.centre, 0.5);
+                    *p = [p[0] - ux * push * q, p[1] - uy * push * q];
+                    let p = &mut self.all[j].posture.centre;
+                    *p = [p[0] + ux * push * q, p[1] + uy * push * q];
+                }
+            }
+        }
+        let (wall, lid) = (self.wall, self.lid);
+        for mouse in &mut self.all {
+            let indoors = matches!(mouse.doing, Doing::Inside(_) | Doing::Leave(..) | Doing::Enter(_, _, true));
+            keep_out(&mut mouse.posture, wall, lid, indoors);
+        }
+    }
+
+    /// Who lies over whom changes only while apart.
+    fn restack(&mut self) {
+        for i in 0..self.all.len() {
+            let here = self.all[i].posture.centre;
+            let alone = (0..self.all.len()).all(|j| j == i || distance(self.all[j].posture.centre, here) > 150.0);
+            if alone && self.dice.chance(0.05) {
+                self.all[i].height = self.dice.between(0.0, 4.0);
+            }
+        }
+    }
+
+    /// Draws the order of the pile anew; only for staging, as it would show in a film.
+    pub fn shuffle_heights(&mut self) {
+        for i in 0..self.all.len() {
+            self.all[i].height = self.dice.between(0.0, 4.0);
+        }
+    }
+
+    /// Moves one mouse as a recorded track tells: its body's centre goes to `at`.
+    pub fn lead(&mut self, index: usize, at: Point, dt: f32) {
+        let drift = self.dice.normal();
+        let Some(mouse) = self.all.get_mut(index) else { return };
+        mouse.clock_s += dt;
+        mouse.wander += -mouse.wander * 1.2 * dt + drift * dt.sqrt();
+        let from = mouse.posture.centre;
+        let v = [(at[0] - from[0]) / dt, (at[1] - from[1]) / dt];
+        let keep = (-6.0 * dt).exp();
+        mouse.velocity = [v[0] + (mouse.velocity[0] - v[0]) * keep, v[1] + (mouse.velocity[1] - v[1]) * keep];
+        mouse.posture.centre = at;
+        let pace = mouse.velocity[0].hypot(mouse.velocity[1]);
+        let posture = &mut mouse.posture;
+        if pace > 12.0 {
+            let aim = mouse.velocity[1].atan2(mouse.velocity[0]);
+            let turn = wrap(aim - posture.trunk);
+            let most = (1.5 + pace / 18.0) * dt;
+            posture.trunk += turn.clamp(-most, most);
+            posture.head += wrap(posture.trunk + turn.clamp(-0.6, 0.6) - posture.head) * (9.0 * dt).min(1.0);
+            mouse.doing = Doing::Walk;
+            mouse.goal_stretch = 1.0 + (pace / 1500.0).min(0.1);
+        } else {
+            posture.head += wrap(posture.trunk + mouse.wander * 0.9 - posture.head) * (3.0 * dt).min(1.0);
+            mouse.doing = Doing::Rest;
+            mouse.goal_stretch = 0.92;
+        }
+        mouse.goal_upright = 0.0;
+        hold_shape(mouse, dt);
+    }
+}
+
+/// Rear, stretch and tail follow the trunk.
+fn hold_shape(mouse: &mut Mouse, dt: f32) {
+    let pace = mouse.velocity[0].hypot(mouse.velocity[1]);
+    let ease = (6.0 * dt).min(1.0);
+    let posture = &mut mouse.posture;
+    let follow = ((1.5 + pace / 14.0) * dt).min(1.0);
+    let bent = if pace < 20.0 { -mouse.curl * 0.8 } else { 0.0 };
+    posture.rear += wrap(posture.trunk + bent - posture.rear) * follow;
+    let lag = wrap(posture.rear - posture.trunk);
+    posture.rear = posture.trunk + lag.clamp(-1.1, 1.1);
+    let ahead = wrap(posture.head - posture.trunk);
+    posture.head = posture.trunk + ahead.clamp(-1.35, 1.35);
+    posture.upright += (mouse.goal_upright - posture.upright) * ease;
+    posture.stretch += (mouse.goal_stretch - posture.stretch) * ease;
+    posture.stride = (mouse.clock_s * (4.0 + pace / 9.0)).sin() * (pace / 60.0).min(1.0);
+    mouse.drag_tail(dt);
+}
+
+/// Every standing barrier.
+fn barriers(wall: bool, lid: bool) -> impl Iterator<Item = [Point; 2]> {
+    let walls = WALL.windows(2).map(|pair| [pair[0], pair[1]]).filter(move |_| wall);
+    walls.chain(PARTITIONS.into_iter().enumerate().filter(move |(i, _)| lid || *i < 4).map(|(_, p)| p))
+}
+
+/// Keeps a body's centre on the floor and out of the walls.
+fn keep_out(posture: &mut Posture, wall: bool, lid: bool, indoors: bool) {
+    let at = &mut posture.centre;
+    for barrier in barriers(wall, lid) {
+        let near = segment_nearest(barrier[0], barrier[1], *at);
+        let gap = distance(near, *at);
+        let room = if indoors { 6.0 } else { 10.0 };
+        if gap < room && gap > 1e-3 {
+            *at = [near[0] + (at[0] - near[0]) / gap * room, near[1] + (at[1] - near[1]) / gap * room];
+        }
+    }
+    let [l, t, r, b] = BOUNDS;
+    let nest = polygon_distance(&NEST, *at) < 4.0;
+    *at = [at[0].clamp(l, r), at[1].clamp(if nest { 26.0 } else { t }, b)];
+}
+
+/// A random place on the open floor.
+pub fn free_place(dice: &mut Dice) -> Point {
+    loop {
+        let p = [dice.between(BOUNDS[0], BOUNDS[2]), dice.between(BOUNDS[1], BOUNDS[3])];
+        if polygon_distance(&NEST, p) > 22.0 && polygon_distance(&SHELTER, p) > 18.0 {
+            return p;
+        }
+    }
+}

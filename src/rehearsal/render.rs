@@ -1,0 +1,228 @@
+//! Draws the mice over the floor: paint, fur, soft shadow, motion blur and who lies over whom.
+
+use super::body::{Body, Spot};
+use super::dice::{Dice, smooth};
+use super::floor::Floor;
+use super::look::{Look, Paint};
+use super::{HEIGHT, WIDTH};
+
+/// Side of the fur tile, a power of two.
+const FUR: usize = 256;
+
+/// What the drawing of mice needs to remember from frame to frame.
+pub struct Brush {
+    fur: Vec<f32>,
+    tone: Vec<u16>,
+    layer: Vec<[f32; 4]>,
+    shade: Vec<f32>,
+    blurred: Vec<[f32; 4]>,
+}
+
+struct Coat<'a> {
+    paint: &'a Paint,
+    fur: [f32; 3],
+    seed: u32,
+}
+
+impl Brush {
+    /// Tiles and tables for one look.
+    pub fn new(look: &Look) -> Self {
+        let seed = look.texture as u32 ^ 0xF00D;
+        let mut dice = Dice::new(look.texture, 12);
+        let mut fur = vec![0f32; FUR * FUR];
+        for y in 0..FUR {
+            for x in 0..FUR {
+                fur[y * FUR + x] = 0.55 * smooth(seed, x as f32 / 2.6, y as f32 / 1.3)
+                    + 0.35 * smooth(seed ^ 1, x as f32 / 6.0, y as f32 / 4.0)
+                    + 0.35 * dice.normal() * 0.6;
+            }
+        }
+        let tone = (0..=4095).map(|i| (64.0 * 255.0 * (i as f32 / 4095.0).powf(look.gamma)) as u16).collect();
+        Self { fur, tone, layer: Vec::new(), shade: Vec::new(), blurred: Vec::new() }
+    }
+
+    fn fur(&self, x: f32, y: f32) -> f32 {
+        let (x, y) = ((x as i32) as usize & (FUR - 1), (y as i32) as usize & (FUR - 1));
+        self.fur[y * FUR + x]
+    }
+
+    /// Draws one mouse over `canvas` (RGB, 1/64 display levels). `smear` is its movement in camera pixels while the
+    /// shutter is open.
+    pub fn mouse(&mut self, canvas: &mut [u16], floor: &Floor, look: &Look, body: &Body, identity: usize, smear: [f32; 2]) {
+        let [l, t, r, b] = body.bounds;
+        let grow = smear[0].abs().max(smear[1].abs()) * 0.5 + 5.0;
+        let x0 = ((l - grow).floor().max(0.0) as usize).min(WIDTH);
+        let y0 = ((t - grow).floor().max(0.0) as usize).min(HEIGHT);
+        let x1 = ((r + grow).ceil().max(0.0) as usize).min(WIDTH);
+        let y1 = ((b + grow).ceil().max(0.0) as usize).min(HEIGHT);
+        if x0 >= x1 || y0 >= y1 {
+            return;
+        }
+        let (w, h) = (x1 - x0, y1 - y0);
+        let coat = Coat { paint: &look.paints[identity], fur: look.fur, seed: look.texture as u32 ^ (identity as u32 * 7919 + 3) };
+        let mut layer = std::mem::take(&mut self.layer);
+        let mut shade = std::mem::take(&mut self.shade);
+        layer.clear();
+        layer.resize(w * h, [0.0; 4]);
+        shade.clear();
+        shade.resize(w * h, 0.0);
+        let reach = trunk_bounds(body);
+        for y in 0..h {
+            for x in 0..w {
+                let p = [(x + x0) as f32, (y + y0) as f32];
+                let at = y * w + x;
+                self.tail(&mut layer[at], body, p);
+                if p[0] >= reach[0] && p[0] <= reach[2] && p[1] >= reach[1] && p[1] <= reach[3] {
+                    shade[at] = self.trunk(&mut layer[at], body, look, &coat, p);
+                }
+            }
+        }
+        let taps = (smear[0].hypot(smear[1]) / 0.9) as usize;
+        if taps > 1 {
+            let mut blurred = std::mem::take(&mut self.blurred);
+            smear_layer(&layer, &mut blurred, w, h, smear, taps.min(13));
+            std::mem::swap(&mut layer, &mut blurred);
+            self.blurred = blurred;
+        }
+        for y in 0..h {
+            for x in 0..w {
+                let [r, g, b, a] = layer[y * w + x];
+                let dark = 1.0 - look.shadow * shade[y * w + x] * (1.0 - a);
+                if a < 0.004 && dark > 0.996 {
+                    continue;
+                }
+                let i = (y + y0) * WIDTH + x + x0;
+                let light = floor.light[i] * look.light;
+                // A roof lies over whatever is under it.
+                let open = 1.0 - f32::from(floor.roof[i]) / 255.0;
+                let keep = (1.0 - a * open) * (1.0 - (1.0 - dark) * open);
+                for (c, v) in [r, g, b].into_iter().enumerate() {
+                    let lit = (v * light * look.balance[c] * (4095.0 / 255.0)).clamp(0.0, 4095.0 * a.max(0.001));
+                    // The tone curve belongs to the colour, not to its share.
+                    let toned = if a > 0.004 { f32::from(self.tone[(lit / a).min(4095.0) as usize]) * a } else { 0.0 };
+                    let under = f32::from(canvas[i * 3 + c]);
+                    canvas[i * 3 + c] = (under * keep + toned * open) as u16;
+                }
+            }
+        }
+        self.layer = layer;
+        self.shade = shade;
+    }
+
+    fn tail(&self, pixel: &mut [f32; 4], body: &Body, p: [f32; 2]) {
+        let [l, t, r, b] = body.bounds;
+        if p[0] < l || p[0] > r || p[1] < t || p[1] > b {
+            return;
+        }
+        let (d, along) = body.tail_distance(p);
+        let a = (0.5 - d / 1.1).clamp(0.0, 1.0);
+        if a <= 0.0 {
+            return;
+        }
+        let middle = 0.72 + 0.28 * (-d / 2.0).clamp(0.0, 1.0);
+        let grain = self.fur(along * 90.0, 7.0);
+        let level = (150.0 - 45.0 * along) * middle * (1.0 + 0.16 * grain);
+        over(pixel, [level * 1.08, level * 0.95, level * 0.9], a * (1.0 - 0.3 * along));
+    }
+
+    /// Draws trunk, head, ears and paws at one pixel; gives the depth of the shadow there.
+    fn trunk(&self, pixel: &mut [f32; 4], body: &Body, look: &Look, coat: &Coat<'_>, p: [f32; 2]) -> f32 {
+        let spot = body.spot(p);
+        let shadow = (1.0 - (spot.distance - 0.5) / 6.0).clamp(0.0, 1.0);
+        if spot.distance > 9.0 {
+            return 0.0;
+        }
+        for (i, paw) in body.paws.iter().enumerate() {
+            let size = if i < 2 { 2.0 } else { 2.8 };
+            let d = (p[0] - paw[0]).hypot(p[1] - paw[1]) - size;
+            let a = (0.5 - d / 1.4).clamp(0.0, 1.0) * 0.75;
+            over(pixel, coat.fur.map(|v| v * 0.62), a);
+        }
+        // Long hair stands out from the outline unevenly.
+        let ragged = self.fur(spot.along * body.length * 1.1, spot.across * 3.0 + 60.0);
+        let distance = spot.distance + ragged * 1.1 - 0.2;
+        let a = (0.5 - distance / 1.5).clamp(0.0, 1.0);
+        if a > 0.0 {
+            over(pixel, self.hair(body, look, coat, spot), a);
+        }
+        for (side, ear) in body.ears.iter().enumerate() {
+            let (dx, dy) = (p[0] - ear[0], p[1] - ear[1]);
+            let d = dx.hypot(dy) - body.ear;
+            let a = (0.5 - d / 1.2).clamp(0.0, 1.0) * 0.85;
+            if a > 0.0 {
+                let rim = (1.0 + d / body.ear).clamp(0.0, 1.0);
+                let level = 0.62 + 0.38 * rim + 0.04 * side as f32;
+                over(pixel, [coat.fur[0] * level, coat.fur[1] * level * 0.9, coat.fur[2] * level * 0.88], a);
+            }
+        }
+        shadow
+    }
+
+    fn hair(&self, body: &Body, look: &Look, coat: &Coat<'_>, spot: Spot) -> [f32; 3] {
+        let v = spot.across.clamp(-1.0, 1.0);
+        let height = (1.0 - v * v * 0.98).sqrt();
+        let (x, y) = (spot.along * body.length, v * 12.0);
+        let texture = self.fur(x * 1.4, y * 1.4 + 128.0);
+        let side = v * (look.sun[0] * 0.6 + look.sun[1] * 0.3);
+        let shine = 0.58 + 0.42 * height + 0.1 * side * (1.0 - height) + 0.15 * texture + 0.1 * body.upright * (0.5 - spot.along);
+        let patch = smooth(coat.seed, x / 9.0, y / 7.0) * 0.6 + smooth(coat.seed ^ 9, x / 3.0, y / 3.0) * 0.4;
+        let paint = coat.paint;
+        let edge = spot.along - paint.starts + 0.06 * texture + 0.1 * paint.patchy * patch;
+        let mut m = (edge / 0.07).clamp(0.0, 1.0);
+        // Bare patches, and thin paint down the sides.
+        let bare = patch - 1.15 + 0.85 * paint.patchy * (0.4 + 0.6 * v.abs());
+        m *= 1.0 - (bare * 5.0).clamp(0.0, 0.85);
+        m *= 1.0 - (paint.faded + 0.12 * texture.max(0.0)).clamp(0.0, 0.6);
+        let thick = 1.0 + 0.1 * patch;
+        let nose = (1.0 - spot.along / 0.06).clamp(0.0, 1.0);
+        let fur = [coat.fur[0], coat.fur[1] * (1.0 - 0.2 * nose), coat.fur[2] * (1.0 - 0.2 * nose)];
+        // White hair is duller at the outline than paint is.
+        let pale = shine * (0.9 + 0.1 * height);
+        std::array::from_fn(|c| fur[c] * pale * (1.0 - m) + paint.colour[c] * shine * thick * m)
+    }
+}
+
+fn trunk_bounds(body: &Body) -> [f32; 4] {
+    let mut bounds = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
+    for (p, r) in body.spine.iter().zip(&body.radius) {
+        let m = r + 10.0;
+        bounds = [bounds[0].min(p[0] - m), bounds[1].min(p[1] - m), bounds[2].max(p[0] + m), bounds[3].max(p[1] + m)];
+    }
+    bounds
+}
+
+/// Puts `colour` with share `a` over a premultiplied pixel.
+fn over(pixel: &mut [f32; 4], colour: [f32; 3], a: f32) {
+    for c in 0..3 {
+        pixel[c] = pixel[c] * (1.0 - a) + colour[c] * a;
+    }
+    pixel[3] = pixel[3] * (1.0 - a) + a;
+}
+
+/// Averages `layer` along `smear`.
+fn smear_layer(layer: &[[f32; 4]], out: &mut Vec<[f32; 4]>, w: usize, h: usize, smear: [f32; 2], taps: usize) {
+    out.clear();
+    out.resize(w * h, [0.0; 4]);
+    let share = 1.0 / taps as f32;
+    for k in 0..taps {
+        let t = (k as f32 + 0.5) * share - 0.5;
+        let (ox, oy) = ((smear[0] * t).round() as isize, (smear[1] * t).round() as isize);
+        for y in 0..h as isize {
+            let from_y = y + oy;
+            if from_y < 0 || from_y >= h as isize {
+                continue;
+            }
+            for x in 0..w as isize {
+                let from_x = x + ox;
+                if from_x < 0 || from_x >= w as isize {
+                    continue;
+                }
+                let from = layer[from_y as usize * w + from_x as usize];
+                let to = &mut out[y as usize * w + x as usize];
+                for c in 0..4 {
+                    to[c] += from[c] * share;
+                }
+            }
+        }
+    }
+}

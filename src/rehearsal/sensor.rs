@@ -1,0 +1,91 @@
+//! From light to bytes: gain, blur or sharpening, noise, and the way to I420.
+
+use super::dice::Dice;
+use super::look::Look;
+use super::{HEIGHT, WIDTH};
+
+const ROW: usize = WIDTH * 3;
+/// Spare noise, so that each frame can start at another place.
+const SPARE: usize = 400_000;
+
+/// The camera's sensor: noise tile and slow drift.
+pub struct Sensor {
+    noise: Vec<i8>,
+    dice: Dice,
+    drift: [f32; 3],
+    exposure: f32,
+}
+
+impl Sensor {
+    /// A sensor with its own noise.
+    pub fn new(mut dice: Dice) -> Self {
+        let mut noise: Vec<i8> = (0..ROW * HEIGHT + SPARE).map(|_| (dice.normal() * 32.0) as i8).collect();
+        // Neighbours share some noise, as after demosaicing.
+        for i in (3..noise.len()).rev() {
+            noise[i] = ((i32::from(noise[i]) * 3 + i32::from(noise[i - 3]) * 2) / 4) as i8;
+        }
+        Self { noise, dice, drift: [0.0; 3], exposure: 0.0 }
+    }
+
+    /// Reads `canvas` (1/64 display levels) into RGB bytes.
+    pub fn expose(&mut self, canvas: &[u16], look: &Look, rgb: &mut [u8]) {
+        self.exposure = self.exposure * 0.98 + self.dice.normal() * 0.2 * look.drift;
+        for d in &mut self.drift {
+            *d = *d * 0.98 + self.dice.normal() * 0.07 * look.drift;
+        }
+        let gain = self.drift.map(|d| ((1.0 + self.exposure + d).clamp(0.7, 1.4) * 256.0) as i32);
+        let sharp = (look.sharpness * 64.0) as i32;
+        let dark = (look.noise * 2.0) as i32;
+        let shot = (look.shot * 40.0) as i32;
+        let start = self.dice.below(SPARE);
+        let noise = &self.noise[start..start + ROW * HEIGHT];
+        for y in 0..HEIGHT {
+            let row = &canvas[y * ROW..(y + 1) * ROW];
+            let up = &canvas[y.saturating_sub(1) * ROW..][..ROW];
+            let down = &canvas[(y + 1).min(HEIGHT - 1) * ROW..][..ROW];
+            let out = &mut rgb[y * ROW..(y + 1) * ROW];
+            let noise = &noise[y * ROW..(y + 1) * ROW];
+            for i in 0..ROW {
+                let v = i32::from(row[i]);
+                let left = i32::from(row[if i >= 3 { i - 3 } else { i }]);
+                let right = i32::from(row[if i + 3 < ROW { i + 3 } else { i }]);
+                let around = (left + right + i32::from(up[i]) + i32::from(down[i])) >> 2;
+                let crisp = v + (((v - around) * sharp) >> 6);
+                let lit = (crisp * gain[i % 3]) >> 8;
+                let grain = i32::from(noise[i]) * (dark + ((lit.max(0) * shot) >> 14));
+                out[i] = ((lit + (grain >> 1) + 32) >> 6).clamp(0, 255) as u8;
+            }
+        }
+    }
+}
+
+/// RGB bytes to planar I420, BT.601 limited range; each chroma sample is the mean of its four pixels. `width` and
+/// `height` in pixels, both even. `rgb` holds `width * height * 3` bytes, `i420` receives `width * height * 3 / 2`;
+/// shorter slices convert nothing and give `false`.
+pub fn i420_from_rgb(rgb: &[u8], width: usize, height: usize, i420: &mut [u8]) -> bool {
+    let pixels = width * height;
+    if width % 2 != 0 || height % 2 != 0 || rgb.len() < pixels * 3 || i420.len() < pixels * 3 / 2 {
+        return false;
+    }
+    let (luma, chroma) = i420.split_at_mut(pixels);
+    let (cb, cr) = chroma.split_at_mut(pixels / 4);
+    for (y, p) in luma.iter_mut().zip(rgb.chunks_exact(3)) {
+        let (r, g, b) = (i32::from(p[0]), i32::from(p[1]), i32::from(p[2]));
+        *y = ((66 * r + 129 * g + 25 * b + 128 + (16 << 8)) >> 8) as u8;
+    }
+    let row = width * 3;
+    for y in 0..height / 2 {
+        let top = &rgb[2 * y * row..][..row];
+        let low = &rgb[(2 * y + 1) * row..][..row];
+        for x in 0..width / 2 {
+            let sum = |c: usize| {
+                i32::from(top[6 * x + c]) + i32::from(top[6 * x + 3 + c]) + i32::from(low[6 * x + c]) + i32::from(low[6 * x + 3 + c])
+            };
+            let (r, g, b) = (sum(0), sum(1), sum(2));
+            let at = y * (width / 2) + x;
+            cb[at] = ((-38 * r - 74 * g + 112 * b + 512 + (128 << 10)) >> 10) as u8;
+            cr[at] = ((112 * r - 94 * g - 18 * b + 512 + (128 << 10)) >> 10) as u8;
+        }
+    }
+    true
+}
