@@ -10,6 +10,9 @@ pub const TAIL: usize = 10;
 /// Half width of the body along the spine against the widest place.
 const PROFILE: [f32; SPINE] = [0.13, 0.36, 0.53, 0.60, 0.66, 0.75, 0.85, 0.95, 1.0, 0.97, 0.84, 0.60, 0.27];
 
+/// What a drawn-in waist takes from the profile.
+const WAIST: [f32; SPINE] = [0.0, 0.0, 0.0, 0.02, 0.06, 0.13, 0.17, 0.1, 0.0, -0.03, -0.02, 0.05, 0.03];
+
 /// What does not change about one animal.
 #[derive(Clone, Debug)]
 pub struct Build {
@@ -21,6 +24,8 @@ pub struct Build {
     pub tail: f32,
     /// Ear radius, arena pixels.
     pub ear: f32,
+    /// How much the waist is drawn in, 0 none to 1.
+    pub waist: f32,
 }
 
 /// What changes from frame to frame, arena pixels and radians.
@@ -137,7 +142,7 @@ impl Posture {
         let full = build.width / self.stretch.clamp(0.6, 1.2).sqrt();
         let radius = std::array::from_fn(|i| {
             let front = 1.0 - i as f32 / (SPINE - 1) as f32;
-            PROFILE[i] * full * scale * (1.0 + self.upright * (0.5 * front - 0.05))
+            (PROFILE[i] - build.waist * WAIST[i]) * full * scale * (1.0 + self.upright * (0.5 * front - 0.05))
         });
         let beside = |along: f32, side: f32| {
             let at = along * (SPINE - 1) as f32;
@@ -150,13 +155,13 @@ impl Posture {
             ]
         };
         let grown = 1.0 + 0.3 * self.upright;
-        let ear_out = full * 0.56 * grown;
+        let ear_out = full * 0.52 * grown;
         let ears = [place(beside(0.235, ear_out)), place(beside(0.235, -ear_out))];
         let flank = full * 0.82;
         let flanks = [place(beside(0.68, flank)), place(beside(0.68, -flank))];
         let s = self.stride * 0.04;
-        let front = full * 0.82;
-        let hind = full * 1.04;
+        let front = full * 0.78;
+        let hind = full * 0.98;
         let paws = [
             place(beside(0.36 + s, front)),
             place(beside(0.36 - s, -front)),
@@ -164,7 +169,7 @@ impl Posture {
             place(beside(0.82 + s, -hind)),
         ];
         let tail = self.tail.map(place);
-        let tail_radius = std::array::from_fn(|i| (2.3 - 1.6 * i as f32 / (TAIL - 1) as f32) * scale * build.width / 11.0);
+        let tail_radius = std::array::from_fn(|i| (1.95 - 1.35 * i as f32 / (TAIL - 1) as f32) * scale * build.width / 11.0);
         let nodes = spine.map(place);
         let middle = TAIL / 2;
         let points = [

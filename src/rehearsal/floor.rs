@@ -9,15 +9,15 @@ pub type Point = [f32; 2];
 /// The S-shaped wall, a polyline.
 pub const WALL: [Point; 6] = [[252.0, 236.0], [252.0, 306.0], [321.0, 306.0], [321.0, 234.0], [388.0, 234.0], [388.0, 304.0]];
 /// The nest's roof: the grey ramp at the top centre.
-pub const NEST: [Point; 4] = [[234.0, -6.0], [316.0, -6.0], [318.0, 82.0], [246.0, 84.0]];
+pub const NEST: [Point; 4] = [[228.0, -50.0], [315.0, -50.0], [318.0, 82.0], [246.0, 84.0]];
 /// The shelter's lid, lower right.
 pub const SHELTER: [Point; 4] = [[450.0, 361.0], [515.0, 361.0], [515.0, 427.0], [450.0, 427.0]];
 /// Where a body's centre may be: left, top, right, bottom.
 pub const BOUNDS: [f32; 4] = [134.0, 42.0, 506.0, 424.0];
 /// Walls of nest and shelter with their doors left out.
 pub const PARTITIONS: [[Point; 2]; 9] = [
-    [[234.0, -6.0], [246.0, 84.0]],
-    [[316.0, -6.0], [318.0, 82.0]],
+    [[228.0, -50.0], [246.0, 84.0]],
+    [[315.0, -50.0], [318.0, 82.0]],
     [[246.0, 84.0], [258.0, 84.0]],
     [[306.0, 82.0], [318.0, 82.0]],
     [[450.0, 361.0], [466.0, 361.0]],
@@ -230,7 +230,7 @@ impl<'a> Painter<'a> {
         if roof > 0.0 {
             let brushed = smooth(self.seed ^ 8, p[0] / 40.0, p[1] / 1.2) * 5.0;
             let shine = 1.0 - ((p[0] - 282.0) / 60.0).powi(2);
-            let plate = if p[1] < 38.0 { 62.0 + 34.0 * (p[1] / 38.0).max(0.0) } else { 76.0 - 8.0 * (p[1] - 38.0) / 44.0 };
+            let plate = if p[1] < 38.0 { 62.0 + 34.0 * (p[1] / 38.0).clamp(0.0, 1.0) } else { 76.0 - 8.0 * (p[1] - 38.0) / 44.0 };
             let seam = (1.0 - (p[1] - 38.0).abs() / 1.5).max(0.0) * 12.0;
             let rim = (1.0 - (nest + 2.0).abs() / 1.5).max(0.0) * 18.0;
             mix(colour, grey((plate * (0.7 + 0.3 * shine) + brushed + seam + rim) * f * 0.9), roof);

@@ -9,6 +9,8 @@ pub struct Paint {
     pub colour: [f32; 3],
     /// How far down the body from the nose the paint begins, as a share of the body.
     pub starts: f32,
+    /// Over what share of the body it fades in.
+    pub edge: f32,
     /// How ragged its edge and how many its bare patches are, 0 none to 1.
     pub patchy: f32,
     /// How much fur shines through everywhere, 0 none to 1.
@@ -71,15 +73,15 @@ pub struct Look {
 }
 
 /// Coat colours under the demo's light: set by eye and by marks in stills, R G B Y.
-const COATS: [[f32; 3]; 4] = [[222.0, 36.0, 50.0], [112.0, 204.0, 166.0], [92.0, 176.0, 222.0], [242.0, 220.0, 98.0]];
+const COATS: [[f32; 3]; 4] = [[228.0, 24.0, 42.0], [112.0, 204.0, 166.0], [92.0, 176.0, 222.0], [242.0, 220.0, 98.0]];
 
 impl Look {
     /// The look of `arenad demo`: the arena as it was on an ordinary day.
     pub fn typical() -> Self {
-        let paint = |i: usize, starts, patchy, faded| Paint { colour: COATS[i], starts, patchy, faded };
+        let paint = |i: usize, starts, patchy, faded| Paint { colour: COATS[i], starts, edge: 0.12, patchy, faded };
         Self {
             texture: 7,
-            paints: [paint(0, 0.2, 0.3, 0.05), paint(1, 0.22, 0.3, 0.06), paint(2, 0.2, 0.3, 0.05), paint(3, 0.18, 0.3, 0.05)],
+            paints: [paint(0, 0.15, 0.3, 0.05), paint(1, 0.2, 0.3, 0.06), paint(2, 0.13, 0.3, 0.05), paint(3, 0.1, 0.3, 0.05)],
             light: 0.95,
             floor_light: 1.0,
             bedding: 1.0,
@@ -100,7 +102,7 @@ impl Look {
             roll: 0.0,
             zoom: 1.0,
             bulge: 0.01,
-            size: 1.0,
+            size: 0.97,
             shadow: 0.5,
             sun: [0.2, -0.5],
         }
@@ -136,7 +138,7 @@ impl Look {
             roll: dice.between(-0.04, 0.04),
             zoom: dice.between(0.93, 1.07),
             bulge: dice.between(-0.03, 0.05),
-            size: dice.between(0.88, 1.12),
+            size: dice.between(0.84, 1.12),
             shadow: dice.between(0.2, 0.8),
             sun: [dice.between(-1.0, 1.0), dice.between(-1.0, 1.0)],
         }
@@ -148,7 +150,7 @@ fn random_paint(identity: usize, dice: &mut Dice) -> Paint {
     let light = dice.between(0.72, 1.12);
     // Red has less room: a pale red turns pink, a rich yellow turns orange.
     let richer = match identity {
-        0 => dice.between(-0.12, 0.08),
+        0 => dice.between(-0.1, 0.1),
         3 => dice.between(-0.2, 0.2),
         _ => dice.between(-0.22, 0.3),
     };
@@ -156,7 +158,8 @@ fn random_paint(identity: usize, dice: &mut Dice) -> Paint {
     let colour = base.map(|c| ((grey + (c - grey) * (1.0 + richer)) * light + dice.normal() * 4.0).clamp(4.0, 255.0));
     Paint {
         colour,
-        starts: if dice.chance(0.25) { dice.between(0.0, 0.1) } else { dice.between(0.1, 0.32) },
+        starts: if dice.chance(0.4) { dice.between(-0.02, 0.1) } else { dice.between(0.08, 0.3) },
+        edge: dice.between(0.04, 0.22),
         patchy: dice.between(0.0, 0.9),
         faded: dice.between(0.0, 0.25),
     }

@@ -99,9 +99,10 @@ impl Mouse {
         let size = look.size * dice.between(0.92, 1.08);
         let build = Build {
             length: 63.0 * size * dice.between(0.95, 1.06),
-            width: 11.0 * size * dice.between(0.9, 1.12),
+            width: 10.8 * size * dice.between(0.9, 1.12),
             tail: 62.0 * size * dice.between(0.85, 1.1),
-            ear: 4.1 * size * dice.between(0.85, 1.15),
+            ear: 3.1 * size * dice.between(0.75, 1.2),
+            waist: dice.between(-0.2, 1.2),
         };
         let posture = Posture {
             centre: at,
@@ -159,7 +160,7 @@ impl Mouse {
         for i in 1..TAIL {
             let (last, old) = (self.posture.tail[i - 1], self.posture.tail[i]);
             let dragged = (old[1] - last[1]).atan2(old[0] - last[0]);
-            let most = if i == 1 { 0.5 } else { 0.32 };
+            let most = if i == 1 { 0.4 } else { 0.22 };
             let mut bend = wrap(dragged - direction).clamp(-most, most);
             bend += (sway * 0.35 - bend * 0.6) * dt * if i < 4 { 1.6 } else { 0.7 };
             direction += bend;
@@ -204,11 +205,6 @@ impl Mice {
             all.push(Mouse::new(identity, at, heading, look, &mut dice));
         }
         Self { all, dice, lid: look.lid, wall: look.wall }
-    }
-
-    /// The dice, for staging.
-    pub fn dice(&mut self) -> &mut Dice {
-        &mut self.dice
     }
 
     /// Puts one mouse somewhere, doing something for `for_s` seconds.

@@ -121,7 +121,7 @@ impl Brush {
         }
         let middle = 0.72 + 0.28 * (-d / 2.0).clamp(0.0, 1.0);
         let grain = self.fur(along * 90.0, 7.0);
-        let level = (150.0 - 45.0 * along) * middle * (1.0 + 0.16 * grain);
+        let level = (172.0 - 50.0 * along) * middle * (1.0 + 0.16 * grain);
         over(pixel, [level * 1.08, level * 0.95, level * 0.9], a * (1.0 - 0.3 * along));
     }
 
@@ -133,26 +133,28 @@ impl Brush {
             return 0.0;
         }
         for (i, paw) in body.paws.iter().enumerate() {
-            let size = if i < 2 { 2.0 } else { 2.8 };
+            let size = if i < 2 { 1.4 } else { 1.9 };
             let d = (p[0] - paw[0]).hypot(p[1] - paw[1]) - size;
-            let a = (0.5 - d / 1.4).clamp(0.0, 1.0) * 0.75;
+            let a = (0.5 - d / 2.0).clamp(0.0, 1.0) * 0.6;
             over(pixel, coat.fur.map(|v| v * 0.62), a);
         }
         // Long hair stands out from the outline unevenly.
         let ragged = self.fur(spot.along * body.length * 1.1, spot.across * 3.0 + 60.0);
-        let distance = spot.distance + ragged * 1.1 - 0.2;
-        let a = (0.5 - distance / 1.5).clamp(0.0, 1.0);
+        let distance = spot.distance + ragged * 1.3 - 0.1;
+        let a = (0.5 - distance / 2.0).clamp(0.0, 1.0);
         if a > 0.0 {
             over(pixel, self.hair(body, look, coat, spot), a);
         }
         for (side, ear) in body.ears.iter().enumerate() {
             let (dx, dy) = (p[0] - ear[0], p[1] - ear[1]);
             let d = dx.hypot(dy) - body.ear;
-            let a = (0.5 - d / 1.2).clamp(0.0, 1.0) * 0.85;
+            let a = (0.5 - d / 1.8).clamp(0.0, 1.0) * 0.8;
             if a > 0.0 {
                 let rim = (1.0 + d / body.ear).clamp(0.0, 1.0);
-                let level = 0.62 + 0.38 * rim + 0.04 * side as f32;
-                over(pixel, [coat.fur[0] * level, coat.fur[1] * level * 0.9, coat.fur[2] * level * 0.88], a);
+                let level = 0.72 + 0.12 * rim + 0.04 * side as f32 + 0.12 * ragged;
+                let dyed = ((0.3 - coat.paint.starts) / 0.3).clamp(0.0, 0.8);
+                let skin = [coat.fur[0], coat.fur[1] * 0.9, coat.fur[2] * 0.88];
+                over(pixel, std::array::from_fn(|c| (skin[c] * (1.0 - dyed) + coat.paint.colour[c] * dyed) * level), a);
             }
         }
         shadow
@@ -168,7 +170,7 @@ impl Brush {
         let patch = smooth(coat.seed, x / 9.0, y / 7.0) * 0.6 + smooth(coat.seed ^ 9, x / 3.0, y / 3.0) * 0.4;
         let paint = coat.paint;
         let edge = spot.along - paint.starts + 0.06 * texture + 0.1 * paint.patchy * patch;
-        let mut m = (edge / 0.07).clamp(0.0, 1.0);
+        let mut m = (edge / paint.edge).clamp(0.0, 1.0);
         // Bare patches, and thin paint down the sides.
         let bare = patch - 1.15 + 0.85 * paint.patchy * (0.4 + 0.6 * v.abs());
         m *= 1.0 - (bare * 5.0).clamp(0.0, 0.85);
