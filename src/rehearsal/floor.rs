@@ -6,6 +6,9 @@ use super::{HEIGHT, WIDTH, lens::Lens, look::Look};
 /// A point or a vector in arena pixels.
 pub type Point = [f32; 2];
 
+/// A wall from end to end, arena pixels.
+pub type Barrier = [Point; 2];
+
 /// The S-shaped wall, a polyline.
 pub const WALL: [Point; 6] = [[252.0, 236.0], [252.0, 306.0], [321.0, 306.0], [321.0, 234.0], [388.0, 234.0], [388.0, 304.0]];
 /// The nest's roof: the grey ramp at the top centre.
@@ -15,7 +18,7 @@ pub const SHELTER: [Point; 4] = [[450.0, 361.0], [515.0, 361.0], [515.0, 427.0],
 /// Where a body's centre may be: left, top, right, bottom.
 pub const BOUNDS: [f32; 4] = [134.0, 42.0, 506.0, 424.0];
 /// Walls of nest and shelter with their doors left out.
-pub const PARTITIONS: [[Point; 2]; 9] = [
+const PARTITIONS: [Barrier; 9] = [
     [[228.0, -50.0], [246.0, 84.0]],
     [[315.0, -50.0], [318.0, 82.0]],
     [[246.0, 84.0], [258.0, 84.0]],
@@ -66,9 +69,20 @@ pub fn segment_nearest(a: Point, b: Point, p: Point) -> Point {
     [a[0] + t * dx, a[1] + t * dy]
 }
 
+/// Every wall that stands in an arena of this look; the nest's are the first four partitions.
+pub fn barriers(look: &Look) -> Vec<Barrier> {
+    let walls = WALL.windows(2).map(|pair| [pair[0], pair[1]]).filter(|_| look.wall);
+    walls.chain(PARTITIONS.into_iter().take(if look.lid { 9 } else { 4 })).collect()
+}
+
 /// Whether an arena point lies under an opaque roof.
 pub fn roofed(look: &Look, p: Point) -> bool {
     polygon_distance(&NEST, p) < 0.0 || (look.lid && polygon_distance(&SHELTER, p) < 0.0)
+}
+
+/// Whether `p` is within left, top, right, bottom.
+fn within(p: Point, [l, t, r, b]: [f32; 4]) -> bool {
+    p[0] >= l && p[0] <= r && p[1] >= t && p[1] <= b
 }
 
 fn cover(distance: f32) -> f32 {
@@ -217,11 +231,14 @@ impl<'a> Painter<'a> {
     /// Paints furniture over the floor; gives how much of this point is roofed, 0 to 1.
     fn furniture(&self, colour: &mut [f32; 3], p: Point) -> f32 {
         let f = self.look.furniture;
-        if self.look.wall {
+        if self.look.wall && within(p, [235.0, 215.0, 405.0, 322.0]) {
             self.wall(colour, p, f);
         }
         self.ramps(colour, p, f);
         self.trifles(colour, p, f);
+        if !within(p, [215.0, -80.0, 330.0, 110.0]) && !within(p, [430.0, 340.0, 535.0, 450.0]) {
+            return 0.0;
+        }
         // Nest: two brushed plates with a dark gap below.
         let below = polygon_distance(&[[250.0, 80.0], [315.0, 80.0], [315.0, 94.0], [250.0, 94.0]], p);
         mix(colour, grey(6.0), (0.6 - below / 4.0).clamp(0.0, 0.9));
@@ -271,6 +288,9 @@ impl<'a> Painter<'a> {
     }
 
     fn ramps(&self, colour: &mut [f32; 3], p: Point, f: f32) {
+        if !within(p, [105.0, 290.0, 200.0, 380.0]) && !within(p, [445.0, 150.0, 540.0, 235.0]) {
+            return;
+        }
         let shade = |colour: &mut [f32; 3], polygon: &[Point], level: f32| {
             mix(colour, grey(level), cover(polygon_distance(polygon, p)));
         };
@@ -287,6 +307,9 @@ impl<'a> Painter<'a> {
 
     /// Feeders, water and their screws.
     fn trifles(&self, colour: &mut [f32; 3], p: Point, f: f32) {
+        if p[0] > 130.0 && p[1] < 430.0 {
+            return;
+        }
         let feeder = polygon_distance(&[[320.0, 441.0], [384.0, 440.0], [384.0, 449.0], [320.0, 450.0]], p);
         let food = 30.0 + smooth(self.seed ^ 7, p[0] / 2.5, p[1] / 2.5) * 30.0;
         mix(colour, [food * 0.9, food * 0.75, food * 0.5], cover(feeder) * 0.6 * (f - 0.5).clamp(0.0, 1.0));

@@ -2,8 +2,9 @@
 
 use super::body::{Build, Posture, TAIL, wrap};
 use super::dice::Dice;
-use super::floor::{BOUNDS, NEST, PARTITIONS, Point, SHELTER, WALL, polygon_distance, segment_nearest};
+use super::floor::{BOUNDS, Barrier, NEST, Point, SHELTER, barriers, polygon_distance, segment_nearest};
 use super::look::Look;
+use super::paths::Paths;
 
 /// A place with a roof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,7 @@ pub struct Mouse {
     goal_stretch: f32,
     curl: f32,
     stuck_s: f32,
+    bold: bool,
 }
 
 /// All mice of an arena and the dice that move them.
@@ -90,8 +92,7 @@ pub struct Mice {
     /// The mice, by identity.
     pub all: Vec<Mouse>,
     dice: Dice,
-    lid: bool,
-    wall: bool,
+    paths: Paths,
 }
 
 impl Mouse {
@@ -130,6 +131,7 @@ impl Mouse {
             goal_stretch: 1.0,
             curl: 0.0,
             stuck_s: 0.0,
+            bold: false,
         };
         mouse.lay_tail(dice.between(-0.12, 0.12));
         mouse
@@ -204,7 +206,7 @@ impl Mice {
             let heading = dice.between(-3.1, 3.1);
             all.push(Mouse::new(identity, at, heading, look, &mut dice));
         }
-        Self { all, dice, lid: look.lid, wall: look.wall }
+        Self { all, dice, paths: Paths::new(barriers(look)) }
     }
 
     /// Puts one mouse somewhere, doing something for `for_s` seconds.
@@ -230,7 +232,20 @@ impl Mice {
 
     fn dice_target(&mut self, from: Point) -> Point {
         for _ in 0..10 {
-            let p = free_place(&mut self.dice);
+            // Mice keep to the walls.
+            let mut p = free_place(&mut self.dice);
+            if self.dice.chance(0.55) {
+                let [l, t, r, b] = BOUNDS;
+                match self.dice.below(4) {
+                    0 => p[0] = l + 6.0,
+                    1 => p[1] = t + 6.0,
+                    2 => p[0] = r - 6.0,
+                    _ => p[1] = b - 6.0,
+                }
+                if polygon_distance(&NEST, p) < 22.0 || polygon_distance(&SHELTER, p) < 18.0 {
+                    continue;
+                }
+            }
             if distance(p, from) > 60.0 {
                 return p;
             }
@@ -241,9 +256,9 @@ impl Mice {
     /// Lets mouse `index` begin `doing`.
     pub fn begin(&mut self, index: usize, doing: Doing, for_s: f32) {
         let speed = match doing {
-            Doing::Walk => self.dice.between(40.0, 110.0),
-            Doing::Run | Doing::Chase(_) => self.dice.between(170.0, 330.0),
-            Doing::Flee(_) => self.dice.between(190.0, 340.0),
+            Doing::Walk => self.dice.between(45.0, 180.0),
+            Doing::Run | Doing::Chase(_) => self.dice.between(190.0, 380.0),
+            Doing::Flee(_) => self.dice.between(200.0, 390.0),
             Doing::Huddle(_) => self.dice.between(40.0, 90.0),
             Doing::Enter(..) | Doing::Leave(..) => self.dice.between(60.0, 150.0),
             Doing::Inside(_) => 25.0,
@@ -298,15 +313,16 @@ impl Mice {
         }
         let at = self.all[index].posture.centre;
         self.all[index].target = self.dice_target(at);
-        let weights = [0.13, 0.42, 0.08, 0.1, 0.08, 0.06 * social, 0.07 * social, 0.08];
+        self.all[index].bold = self.dice.chance(0.2);
+        let weights = [0.13, 0.48, 0.1, 0.1, 0.07, 0.05 * social, 0.03 * social, 0.06];
         let (doing, for_s) = match self.dice.pick(&weights) {
-            0 => (Doing::Rest, self.dice.between(0.5, 5.0)),
-            1 => (Doing::Walk, self.dice.between(1.5, 5.0)),
+            0 => (Doing::Rest, self.dice.between(0.4, 3.5)),
+            1 => (Doing::Walk, self.dice.between(1.5, 6.0)),
             2 => (Doing::Run, self.dice.between(0.6, 2.0)),
             3 => (Doing::Rear, self.dice.between(0.5, 2.0)),
             4 => (Doing::Groom, self.dice.between(1.5, 6.0)),
             5 => (Doing::Chase(other), self.dice.between(1.2, 3.0)),
-            6 => (Doing::Huddle(other), self.dice.between(3.0, 12.0)),
+            6 => (Doing::Huddle(other), self.dice.between(2.0, 8.0)),
             _ => (Doing::Enter(den, door, false), 8.0),
         };
         self.begin(index, doing, for_s);
@@ -384,20 +400,21 @@ impl Mice {
     fn steer(&mut self, index: usize, dt: f32) {
         let (to, speed) = self.goal(index);
         let drift = self.dice.normal();
-        let (wall, lid) = (self.wall, self.lid);
+        let to = if speed > 1.0 { self.paths.next(self.all[index].posture.centre, to) } else { to };
+        let shy = self.shy(index);
         let mouse = &mut self.all[index];
         mouse.wander += -mouse.wander * 1.2 * dt + drift * dt.sqrt();
         let at = mouse.posture.centre;
         let mut wish = [to[0] - at[0], to[1] - at[1]];
         let far = wish[0].hypot(wish[1]).max(1e-3);
-        wish = [wish[0] / far, wish[1] / far];
+        wish = [wish[0] / far + shy[0], wish[1] / far + shy[1]];
         let indoors = matches!(mouse.doing, Doing::Inside(_) | Doing::Leave(..) | Doing::Enter(_, _, true));
         let nose = [at[0] + mouse.posture.trunk.cos() * 26.0, at[1] + mouse.posture.trunk.sin() * 26.0];
-        for barrier in barriers(wall, lid) {
+        for barrier in self.paths.barriers() {
             let near = segment_nearest(barrier[0], barrier[1], nose);
             let gap = distance(near, nose).max(1.0);
-            if gap < 24.0 && !indoors {
-                let push = 1.6 * (1.0 - gap / 24.0);
+            if gap < 14.0 && !indoors {
+                let push = 1.2 * (1.0 - gap / 14.0);
                 let back = segment_nearest(barrier[0], barrier[1], at);
                 let d = distance(back, at).max(1.0);
                 wish[0] += (at[0] - back[0]) / d * push;
@@ -406,7 +423,7 @@ impl Mice {
         }
         if !indoors {
             let [l, t, r, b] = BOUNDS;
-            let lean = |gap: f32| (1.0 - gap / 26.0).clamp(0.0, 1.5) * 1.4;
+            let lean = |gap: f32| (1.0 - gap / 16.0).clamp(0.0, 1.5) * 1.2;
             wish[0] += lean(nose[0] - l) - lean(r - nose[0]);
             wish[1] += lean(nose[1] - t) - lean(b - nose[1]);
         }
@@ -433,13 +450,32 @@ impl Mice {
         }
         let moved = [at[0] + mouse.velocity[0] * dt, at[1] + mouse.velocity[1] * dt];
         posture.centre = moved;
-        keep_out(posture, wall, lid, indoors);
+        keep_out(posture, self.paths.barriers(), indoors);
         let gone = distance(posture.centre, at) / dt;
         if speed > 30.0 && gone < speed * 0.15 {
             mouse.stuck_s += dt;
         } else {
             mouse.stuck_s = (mouse.stuck_s - dt).max(0.0);
         }
+    }
+
+    /// Most mice on their way give others a wide berth; who goes with, after or away from another does not.
+    fn shy(&self, index: usize) -> Point {
+        let mouse = &self.all[index];
+        let mut away = [0.0; 2];
+        if !matches!(mouse.doing, Doing::Walk | Doing::Run) || mouse.bold {
+            return away;
+        }
+        let at = mouse.posture.centre;
+        for (j, other) in self.all.iter().enumerate() {
+            let far = distance(other.posture.centre, at).max(1.0);
+            if j != index && far < 70.0 {
+                let push = 1.3 * (1.0 - far / 70.0);
+                let from = other.posture.centre;
+                away = [away[0] + (at[0] - from[0]) / far * push, away[1] + (at[1] - from[1]) / far * push];
+            }
+        }
+        away
     }
 
     /// Mice push each other apart a little, so that they pile up and cross but do not become one.
@@ -458,10 +494,9 @@ impl Mice {
                 }
             }
         }
-        let (wall, lid) = (self.wall, self.lid);
         for mouse in &mut self.all {
             let indoors = matches!(mouse.doing, Doing::Inside(_) | Doing::Leave(..) | Doing::Enter(_, _, true));
-            keep_out(&mut mouse.posture, wall, lid, indoors);
+            keep_out(&mut mouse.posture, self.paths.barriers(), indoors);
         }
     }
 
@@ -532,16 +567,10 @@ fn hold_shape(mouse: &mut Mouse, dt: f32) {
     mouse.drag_tail(dt);
 }
 
-/// Every standing barrier.
-fn barriers(wall: bool, lid: bool) -> impl Iterator<Item = [Point; 2]> {
-    let walls = WALL.windows(2).map(|pair| [pair[0], pair[1]]).filter(move |_| wall);
-    walls.chain(PARTITIONS.into_iter().enumerate().filter(move |(i, _)| lid || *i < 4).map(|(_, p)| p))
-}
-
 /// Keeps a body's centre on the floor and out of the walls.
-fn keep_out(posture: &mut Posture, wall: bool, lid: bool, indoors: bool) {
+fn keep_out(posture: &mut Posture, barriers: &[Barrier], indoors: bool) {
     let at = &mut posture.centre;
-    for barrier in barriers(wall, lid) {
+    for barrier in barriers {
         let near = segment_nearest(barrier[0], barrier[1], *at);
         let gap = distance(near, *at);
         let room = if indoors { 6.0 } else { 10.0 };

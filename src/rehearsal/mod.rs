@@ -6,6 +6,7 @@ mod floor;
 mod lens;
 mod look;
 mod mice;
+mod paths;
 mod render;
 mod sensor;
 mod stills;
