@@ -208,42 +208,27 @@ impl Posture {
 impl Body {
     /// Where `p` (camera pixels) lies on the trunk and head.
     pub fn spot(&self, p: Point) -> Spot {
-        let mut best = Spot { distance: f32::MAX, along: 0.0, across: 0.0 };
+        let mut best = Spot::NOWHERE;
         for i in 0..SPINE - 1 {
-            let (a, b) = (self.spine[i], self.spine[i + 1]);
-            let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
-            let (px, py) = (p[0] - a[0], p[1] - a[1]);
-            let t = ((px * dx + py * dy) / (dx * dx + dy * dy).max(1e-6)).clamp(0.0, 1.0);
-            let (ex, ey) = (px - t * dx, py - t * dy);
-            let far = (ex * ex + ey * ey).sqrt();
-            let radius = self.radius[i] + (self.radius[i + 1] - self.radius[i]) * t;
-            if far - radius < best.distance {
-                // Going from nose to tail, the right side has a positive cross product when y points down... seen from
-                // behind the mouse the signs swap, which `across` accounts for: negative is left.
-                let side = if dx * py - dy * px > 0.0 { -1.0 } else { 1.0 };
-                best = Spot {
-                    distance: far - radius,
-                    along: (i as f32 + t) / (SPINE - 1) as f32,
-                    across: side * (far / radius.max(0.1)).min(1.5),
-                };
-            }
+            self.spine_part(i).nearer(p, &mut best);
         }
         best
     }
 
-    /// Signed distance of `p` to the tail, and how far along it, 0 base to 1 tip.
-    pub fn tail_distance(&self, p: Point) -> (f32, f32) {
-        let mut best = (f32::MAX, 0.0);
+    /// The stretch of trunk between spine nodes `i` and `i + 1`.
+    pub fn spine_part(&self, i: usize) -> Part {
+        Part::new(i, SPINE, &self.spine, &self.radius)
+    }
+
+    /// The stretch of tail between tail nodes `i` and `i + 1`.
+    pub fn tail_part(&self, i: usize) -> Part {
+        Part::new(i, TAIL, &self.tail, &self.tail_radius)
+    }
+
+    fn tail_spot(&self, p: Point) -> Spot {
+        let mut best = Spot::NOWHERE;
         for i in 0..TAIL - 1 {
-            let (a, b) = (self.tail[i], self.tail[i + 1]);
-            let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
-            let (px, py) = (p[0] - a[0], p[1] - a[1]);
-            let t = ((px * dx + py * dy) / (dx * dx + dy * dy).max(1e-6)).clamp(0.0, 1.0);
-            let (ex, ey) = (px - t * dx, py - t * dy);
-            let far = (ex * ex + ey * ey).sqrt() - (self.tail_radius[i] + (self.tail_radius[i + 1] - self.tail_radius[i]) * t);
-            if far < best.0 {
-                best = (far, (i as f32 + t) / (TAIL - 1) as f32);
-            }
+            self.tail_part(i).nearer(p, &mut best);
         }
         best
     }
@@ -255,12 +240,72 @@ impl Body {
             return false;
         }
         self.spot(p).distance < -0.3
-            || self.tail_distance(p).0 < -0.3
+            || self.tail_spot(p).distance < -0.3
             || self.ears.iter().any(|e| (e[0] - p[0]).hypot(e[1] - p[1]) < self.ear - 0.5)
     }
 
     /// Whether the animal's own trunk hides its tail at `p`.
     pub fn sits_on(&self, p: Point) -> bool {
         self.spot(p).distance < -2.0
+    }
+}
+
+impl Spot {
+    /// Far from every body.
+    pub const NOWHERE: Self = Self { distance: f32::MAX, along: 0.0, across: 0.0 };
+}
+
+/// A stretch between two nodes whose width changes evenly.
+pub struct Part {
+    from: Point,
+    step: Point,
+    inverse: f32,
+    radius: f32,
+    widens: f32,
+    along: f32,
+    share: f32,
+}
+
+impl Part {
+    fn new(i: usize, nodes: usize, places: &[Point], radii: &[f32]) -> Self {
+        let (a, b) = (places[i], places[i + 1]);
+        let step = [b[0] - a[0], b[1] - a[1]];
+        let share = 1.0 / (nodes - 1) as f32;
+        Self {
+            from: a,
+            step,
+            inverse: 1.0 / (step[0] * step[0] + step[1] * step[1]).max(1e-6),
+            radius: radii[i],
+            widens: radii[i + 1] - radii[i],
+            along: i as f32 * share,
+            share,
+        }
+    }
+
+    /// Left, top, right, bottom of the points that are within `reach` of the outline.
+    pub fn bounds(&self, reach: f32) -> [f32; 4] {
+        let m = self.radius + self.widens.max(0.0) + reach;
+        let (a, s) = (self.from, self.step);
+        [a[0] + s[0].min(0.0) - m, a[1] + s[1].min(0.0) - m, a[0] + s[0].max(0.0) + m, a[1] + s[1].max(0.0) + m]
+    }
+
+    /// Replaces `best` if `p` is nearer to this part's outline.
+    #[inline]
+    pub fn nearer(&self, p: Point, best: &mut Spot) {
+        let (px, py) = (p[0] - self.from[0], p[1] - self.from[1]);
+        let t = ((px * self.step[0] + py * self.step[1]) * self.inverse).clamp(0.0, 1.0);
+        let (ex, ey) = (px - t * self.step[0], py - t * self.step[1]);
+        let far = (ex * ex + ey * ey).sqrt();
+        let radius = self.radius + self.widens * t;
+        if far - radius < best.distance {
+            // The steps go backwards, from nose to tail, and y points down: what is left of the mouse has a positive
+            // cross product here, and gets a negative `across`.
+            let side = if self.step[0] * py - self.step[1] * px > 0.0 { -1.0 } else { 1.0 };
+            *best = Spot {
+                distance: far - radius,
+                along: self.along + self.share * t,
+                across: side * (far / radius.max(0.1)).min(1.5),
+            };
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Draws the mice over the floor: paint, fur, soft shadow, motion blur and who lies over whom.
 
-use super::body::{Body, Spot};
+use super::body::{Body, Part, SPINE, Spot, TAIL};
 use super::dice::{Dice, smooth};
 use super::floor::Floor;
 use super::look::{Look, Paint};
@@ -9,10 +9,19 @@ use super::{HEIGHT, WIDTH};
 /// Side of the fur tile, a power of two.
 const FUR: usize = 256;
 
+/// Cells of a paint tile along and across the body.
+const ALONG: usize = 96;
+const ACROSS: usize = 40;
+/// Pixels around the outline that the soft shadow reaches.
+const SHADOW: f32 = 6.5;
+
 /// What the drawing of mice needs to remember from frame to frame.
 pub struct Brush {
     fur: Vec<f32>,
+    patches: [Vec<f32>; 4],
     tone: Vec<u16>,
+    trunk: Vec<Spot>,
+    tail: Vec<Spot>,
     layer: Vec<[f32; 4]>,
     shade: Vec<f32>,
     blurred: Vec<[f32; 4]>,
@@ -20,8 +29,8 @@ pub struct Brush {
 
 struct Coat<'a> {
     paint: &'a Paint,
+    patches: &'a [f32],
     fur: [f32; 3],
-    seed: u32,
 }
 
 impl Brush {
@@ -38,7 +47,27 @@ impl Brush {
             }
         }
         let tone = (0..=4095).map(|i| (64.0 * 255.0 * (i as f32 / 4095.0).powf(look.gamma)) as u16).collect();
-        Self { fur, tone, layer: Vec::new(), shade: Vec::new(), blurred: Vec::new() }
+        let patches = std::array::from_fn(|identity| {
+            let seed = look.texture as u32 ^ (identity as u32 * 7919 + 3);
+            let mut cells = Vec::with_capacity(ALONG * ACROSS);
+            for y in 0..ACROSS {
+                for x in 0..ALONG {
+                    let (x, y) = (x as f32 * 62.0 / ALONG as f32, y as f32 * 24.0 / ACROSS as f32);
+                    cells.push(smooth(seed, x / 9.0, y / 7.0) * 0.6 + smooth(seed ^ 9, x / 3.0, y / 3.0) * 0.4);
+                }
+            }
+            cells
+        });
+        Self {
+            fur,
+            patches,
+            tone,
+            trunk: Vec::new(),
+            tail: Vec::new(),
+            layer: Vec::new(),
+            shade: Vec::new(),
+            blurred: Vec::new(),
+        }
     }
 
     fn fur(&self, x: f32, y: f32) -> f32 {
@@ -59,24 +88,30 @@ impl Brush {
             return;
         }
         let (w, h) = (x1 - x0, y1 - y0);
-        let coat = Coat { paint: &look.paints[identity], fur: look.fur, seed: look.texture as u32 ^ (identity as u32 * 7919 + 3) };
+        let patches = std::mem::take(&mut self.patches[identity]);
+        let coat = Coat { paint: &look.paints[identity], patches: &patches, fur: look.fur };
         let mut layer = std::mem::take(&mut self.layer);
         let mut shade = std::mem::take(&mut self.shade);
         layer.clear();
         layer.resize(w * h, [0.0; 4]);
         shade.clear();
         shade.resize(w * h, 0.0);
-        let reach = trunk_bounds(body);
+        let window = [x0, y0, w, h];
+        spots(&mut self.tail, window, (0..TAIL - 1).map(|i| body.tail_part(i)), 1.0);
+        spots(&mut self.trunk, window, (0..SPINE - 1).map(|i| body.spine_part(i)), SHADOW);
         for y in 0..h {
             for x in 0..w {
-                let p = [(x + x0) as f32, (y + y0) as f32];
                 let at = y * w + x;
-                self.tail(&mut layer[at], body, p);
-                if p[0] >= reach[0] && p[0] <= reach[2] && p[1] >= reach[1] && p[1] <= reach[3] {
-                    shade[at] = self.trunk(&mut layer[at], body, look, &coat, p);
+                if self.tail[at].distance < 0.6 {
+                    self.draw_tail(&mut layer[at], self.tail[at]);
+                }
+                if self.trunk[at].distance < SHADOW {
+                    let p = [(x + x0) as f32, (y + y0) as f32];
+                    shade[at] = self.draw_trunk(&mut layer[at], body, look, &coat, p, self.trunk[at]);
                 }
             }
         }
+        self.patches[identity] = patches;
         let taps = (smear[0].hypot(smear[1]) / 0.9) as usize;
         if taps > 1 {
             let mut blurred = std::mem::take(&mut self.blurred);
@@ -109,16 +144,9 @@ impl Brush {
         self.shade = shade;
     }
 
-    fn tail(&self, pixel: &mut [f32; 4], body: &Body, p: [f32; 2]) {
-        let [l, t, r, b] = body.bounds;
-        if p[0] < l || p[0] > r || p[1] < t || p[1] > b {
-            return;
-        }
-        let (d, along) = body.tail_distance(p);
+    fn draw_tail(&self, pixel: &mut [f32; 4], spot: Spot) {
+        let (d, along) = (spot.distance, spot.along);
         let a = (0.5 - d / 1.1).clamp(0.0, 1.0);
-        if a <= 0.0 {
-            return;
-        }
         let middle = 0.72 + 0.28 * (-d / 2.0).clamp(0.0, 1.0);
         let grain = self.fur(along * 90.0, 7.0);
         let level = (172.0 - 50.0 * along) * middle * (1.0 + 0.16 * grain);
@@ -126,17 +154,14 @@ impl Brush {
     }
 
     /// Draws trunk, head, ears and paws at one pixel; gives the depth of the shadow there.
-    fn trunk(&self, pixel: &mut [f32; 4], body: &Body, look: &Look, coat: &Coat<'_>, p: [f32; 2]) -> f32 {
-        let spot = body.spot(p);
+    fn draw_trunk(&self, pixel: &mut [f32; 4], body: &Body, look: &Look, coat: &Coat<'_>, p: [f32; 2], spot: Spot) -> f32 {
         let shadow = (1.0 - (spot.distance - 0.5) / 6.0).clamp(0.0, 1.0);
-        if spot.distance > 9.0 {
-            return 0.0;
-        }
         for (i, paw) in body.paws.iter().enumerate() {
-            let size = if i < 2 { 1.4 } else { 1.9 };
-            let d = (p[0] - paw[0]).hypot(p[1] - paw[1]) - size;
+            let d = disc_distance(p, *paw, if i < 2 { 1.4 } else { 1.9 });
             let a = (0.5 - d / 2.0).clamp(0.0, 1.0) * 0.6;
-            over(pixel, coat.fur.map(|v| v * 0.62), a);
+            if a > 0.0 {
+                over(pixel, coat.fur.map(|v| v * 0.62), a);
+            }
         }
         // Long hair stands out from the outline unevenly.
         let ragged = self.fur(spot.along * body.length * 1.1, spot.across * 3.0 + 60.0);
@@ -146,8 +171,7 @@ impl Brush {
             over(pixel, self.hair(body, look, coat, spot), a);
         }
         for (side, ear) in body.ears.iter().enumerate() {
-            let (dx, dy) = (p[0] - ear[0], p[1] - ear[1]);
-            let d = dx.hypot(dy) - body.ear;
+            let d = disc_distance(p, *ear, body.ear);
             let a = (0.5 - d / 1.8).clamp(0.0, 1.0) * 0.8;
             if a > 0.0 {
                 let rim = (1.0 + d / body.ear).clamp(0.0, 1.0);
@@ -167,7 +191,8 @@ impl Brush {
         let texture = self.fur(x * 1.4, y * 1.4 + 128.0);
         let side = v * (look.sun[0] * 0.6 + look.sun[1] * 0.3);
         let shine = 0.58 + 0.42 * height + 0.1 * side * (1.0 - height) + 0.15 * texture + 0.1 * body.upright * (0.5 - spot.along);
-        let patch = smooth(coat.seed, x / 9.0, y / 7.0) * 0.6 + smooth(coat.seed ^ 9, x / 3.0, y / 3.0) * 0.4;
+        let cell = |v: f32, n: usize| ((v * n as f32) as usize).min(n - 1);
+        let patch = coat.patches[cell(v * 0.5 + 0.5, ACROSS) * ALONG + cell(spot.along, ALONG)];
         let paint = coat.paint;
         let edge = spot.along - paint.starts + 0.06 * texture + 0.1 * paint.patchy * patch;
         let mut m = (edge / paint.edge).clamp(0.0, 1.0);
@@ -184,13 +209,29 @@ impl Brush {
     }
 }
 
-fn trunk_bounds(body: &Body) -> [f32; 4] {
-    let mut bounds = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
-    for (p, r) in body.spine.iter().zip(&body.radius) {
-        let m = r + 10.0;
-        bounds = [bounds[0].min(p[0] - m), bounds[1].min(p[1] - m), bounds[2].max(p[0] + m), bounds[3].max(p[1] + m)];
+/// Fills `field` with the nearest spot of each pixel in `window` (left, top, width, height), as far as `reach`.
+fn spots(field: &mut Vec<Spot>, window: [usize; 4], parts: impl Iterator<Item = Part>, reach: f32) {
+    let [x0, y0, w, h] = window;
+    field.clear();
+    field.resize(w * h, Spot::NOWHERE);
+    let clip = |v: f32, from: usize, size: usize| (v - from as f32).clamp(0.0, size as f32) as usize;
+    for part in parts {
+        let [l, t, r, b] = part.bounds(reach);
+        let (from, to) = (clip(l, x0, w), clip(r + 2.0, x0, w));
+        for y in clip(t, y0, h)..clip(b + 2.0, y0, h) {
+            for (x, best) in (from..to).zip(&mut field[y * w + from..y * w + to]) {
+                part.nearer([(x + x0) as f32, (y + y0) as f32], best);
+            }
+        }
     }
-    bounds
+}
+
+/// Signed distance of `p` to a disc; exact only near it.
+fn disc_distance(p: [f32; 2], centre: [f32; 2], radius: f32) -> f32 {
+    let (dx, dy) = (p[0] - centre[0], p[1] - centre[1]);
+    let squared = dx * dx + dy * dy;
+    // Most pixels are far from every paw and ear: no square root for them.
+    if squared > (radius + 3.0) * (radius + 3.0) { 3.0 } else { squared.sqrt() - radius }
 }
 
 /// Puts `colour` with share `a` over a premultiplied pixel.
