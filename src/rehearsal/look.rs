@@ -96,7 +96,7 @@ impl Look {
             drift: 0.02,
             sharpness: 0.1,
             noise: 1.2,
-            shot: 1.0,
+            shot: 0.5,
             shutter: 0.5,
             shift: [0.0; 2],
             roll: 0.0,
@@ -110,12 +110,12 @@ impl Look {
 
     /// A look from a wide range: brightness varies a lot, hue little, so that no coat turns into another.
     pub fn random(dice: &mut Dice) -> Self {
-        let light = dice.between(0.6, 1.12);
+        let light = dice.between(0.6, 1.35);
         Self {
             texture: u64::from(dice.bits()),
             paints: std::array::from_fn(|i| random_paint(i, dice)),
             light,
-            floor_light: dice.between(0.6, 1.7) * (0.5 + 0.5 * light),
+            floor_light: dice.between(0.6, 1.6) * (0.5 + 0.5 * light),
             bedding: if dice.chance(0.2) { dice.between(0.0, 0.5) } else { dice.between(0.6, 1.5) },
             specks: dice.between(0.0, 2.0),
             furniture: dice.between(0.6, 1.4),
@@ -132,7 +132,7 @@ impl Look {
             drift: dice.between(0.0, 0.05),
             sharpness: dice.between(-0.7, 0.6),
             noise: dice.between(0.3, 3.0),
-            shot: dice.between(0.3, 2.0),
+            shot: dice.between(0.1, 1.3),
             shutter: dice.between(0.1, 0.9),
             shift: [dice.between(-12.0, 12.0), dice.between(-14.0, 12.0)],
             roll: dice.between(-0.04, 0.04),
@@ -146,12 +146,16 @@ impl Look {
 }
 
 fn random_paint(identity: usize, dice: &mut Dice) -> Paint {
-    let base = COATS[identity];
+    let mut base = COATS[identity];
+    if identity == 2 {
+        // The lab's blue leans to cyan on some days, never as far as the mint.
+        base[1] += dice.between(-4.0, 14.0);
+    }
     let light = dice.between(0.72, 1.12);
     // Red has less room: a pale red turns pink, a rich yellow turns orange.
     let richer = match identity {
         0 => dice.between(-0.1, 0.1),
-        3 => dice.between(-0.2, 0.2),
+        3 => dice.between(-0.15, 0.5),
         _ => dice.between(-0.22, 0.3),
     };
     let grey = (base[0] + base[1] + base[2]) / 3.0;

@@ -4,7 +4,7 @@ use super::body::{Build, Posture, TAIL, wrap};
 use super::dice::Dice;
 use super::floor::{BOUNDS, Barrier, NEST, Point, SHELTER, barriers, polygon_distance, segment_nearest};
 use super::look::Look;
-use super::paths::Paths;
+use super::paths::{Paths, cross};
 
 /// A place with a roof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,7 +314,10 @@ impl Mice {
         let at = self.all[index].posture.centre;
         self.all[index].target = self.dice_target(at);
         self.all[index].bold = self.dice.chance(0.2);
-        let weights = [0.13, 0.48, 0.1, 0.1, 0.07, 0.05 * social, 0.03 * social, 0.06];
+        let crowded = self.all.iter().enumerate().any(|(j, m)| j != index && distance(m.posture.centre, at) < 50.0);
+        // Sitting down beside another is a huddle; otherwise a mouse moves on first.
+        let still = if crowded { 0.2 } else { 1.0 };
+        let weights = [0.1 * still, 0.5, 0.11, 0.1 * still, 0.06 * still, 0.05 * social, 0.02 * social, 0.06];
         let (doing, for_s) = match self.dice.pick(&weights) {
             0 => (Doing::Rest, self.dice.between(0.4, 3.5)),
             1 => (Doing::Walk, self.dice.between(1.5, 6.0)),
@@ -339,7 +342,7 @@ impl Mice {
                 Doing::Walk | Doing::Run => arrived || mouse.left_s < 0.0,
                 _ => mouse.left_s < 0.0,
             };
-            if done || mouse.stuck_s > 1.5 {
+            if done || mouse.stuck_s > 0.6 {
                 self.all[index].stuck_s = 0.0;
                 self.choose(index);
             }
@@ -576,6 +579,19 @@ fn keep_out(posture: &mut Posture, barriers: &[Barrier], indoors: bool) {
         let room = if indoors { 6.0 } else { 10.0 };
         if gap < room && gap > 1e-3 {
             *at = [near[0] + (at[0] - near[0]) / gap * room, near[1] + (at[1] - near[1]) / gap * room];
+        }
+    }
+    // The head does not go through a wall either: it draws the body back and turns along the wall.
+    let nose = [at[0] + posture.head.cos() * 27.0, at[1] + posture.head.sin() * 27.0];
+    for barrier in barriers {
+        if !indoors && cross(*at, nose, barrier, 0.0) {
+            let near = segment_nearest(barrier[0], barrier[1], nose);
+            *at = [at[0] + (near[0] - nose[0]) * 0.3, at[1] + (near[1] - nose[1]) * 0.3];
+            let along = (barrier[1][1] - barrier[0][1]).atan2(barrier[1][0] - barrier[0][0]);
+            let turn = wrap(along - posture.head);
+            let turn = if turn.abs() > std::f32::consts::FRAC_PI_2 { wrap(turn + std::f32::consts::PI) } else { turn };
+            posture.head += turn * 0.15;
+            posture.trunk += turn * 0.08;
         }
     }
     let [l, t, r, b] = BOUNDS;

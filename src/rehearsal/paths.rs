@@ -96,14 +96,14 @@ fn distance(a: Point, b: Point) -> f32 {
 
 /// Whether a mouse can go straight from `a` to `b`.
 fn clear(barriers: &[Barrier], a: Point, b: Point) -> bool {
-    barriers.iter().all(|barrier| !cross(a, b, barrier))
+    barriers.iter().all(|barrier| !cross(a, b, barrier, 7.0))
 }
 
-/// Whether the way from `a` to `b` crosses a barrier, whose ends reach 7 px further for the body's width.
-fn cross(a: Point, b: Point, barrier: &Barrier) -> bool {
+/// Whether the way from `a` to `b` crosses a barrier, whose ends reach `wider` pixels further for the body's width.
+pub fn cross(a: Point, b: Point, barrier: &Barrier, wider: f32) -> bool {
     let [c, d] = *barrier;
     let long = distance(c, d).max(1.0);
-    let (ux, uy) = ((d[0] - c[0]) / long * 7.0, (d[1] - c[1]) / long * 7.0);
+    let (ux, uy) = ((d[0] - c[0]) / long * wider, (d[1] - c[1]) / long * wider);
     let (c, d) = ([c[0] - ux, c[1] - uy], [d[0] + ux, d[1] + uy]);
     let side = |p: Point, q: Point, r: Point| (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0]);
     side(a, b, c) * side(a, b, d) < 0.0 && side(c, d, a) * side(c, d, b) < 0.0

@@ -33,6 +33,14 @@ struct Coat<'a> {
     fur: [f32; 3],
 }
 
+impl Coat<'_> {
+    /// Fixed noise of this animal's coat in about -1 to 1, along and across the body from 0 to 1.
+    fn patch(&self, along: f32, across: f32) -> f32 {
+        let cell = |v: f32, n: usize| ((v * n as f32) as usize).min(n - 1);
+        self.patches[cell(across, ACROSS) * ALONG + cell(along, ALONG)]
+    }
+}
+
 impl Brush {
     /// Tiles and tables for one look.
     pub fn new(look: &Look) -> Self {
@@ -157,15 +165,16 @@ impl Brush {
     fn draw_trunk(&self, pixel: &mut [f32; 4], body: &Body, look: &Look, coat: &Coat<'_>, p: [f32; 2], spot: Spot) -> f32 {
         let shadow = (1.0 - (spot.distance - 0.5) / 6.0).clamp(0.0, 1.0);
         for (i, paw) in body.paws.iter().enumerate() {
-            let d = disc_distance(p, *paw, if i < 2 { 1.4 } else { 1.9 });
-            let a = (0.5 - d / 2.0).clamp(0.0, 1.0) * 0.6;
+            let d = disc_distance(p, *paw, if i < 2 { 1.0 } else { 1.6 });
+            let a = (0.5 - d / 2.2).clamp(0.0, 1.0) * 0.5;
             if a > 0.0 {
                 over(pixel, coat.fur.map(|v| v * 0.62), a);
             }
         }
         // Long hair stands out from the outline unevenly.
         let ragged = self.fur(spot.along * body.length * 1.1, spot.across * 3.0 + 60.0);
-        let distance = spot.distance + ragged * 1.3 - 0.1;
+        let bulge = coat.patch(spot.along, if spot.across < 0.0 { 0.08 } else { 0.92 });
+        let distance = spot.distance + ragged * 0.95 + bulge * 1.0 - 0.1;
         let a = (0.5 - distance / 2.0).clamp(0.0, 1.0);
         if a > 0.0 {
             over(pixel, self.hair(body, look, coat, spot), a);
@@ -191,8 +200,7 @@ impl Brush {
         let texture = self.fur(x * 1.4, y * 1.4 + 128.0);
         let side = v * (look.sun[0] * 0.6 + look.sun[1] * 0.3);
         let shine = 0.58 + 0.42 * height + 0.1 * side * (1.0 - height) + 0.15 * texture + 0.1 * body.upright * (0.5 - spot.along);
-        let cell = |v: f32, n: usize| ((v * n as f32) as usize).min(n - 1);
-        let patch = coat.patches[cell(v * 0.5 + 0.5, ACROSS) * ALONG + cell(spot.along, ALONG)];
+        let patch = coat.patch(spot.along, v * 0.5 + 0.5);
         let paint = coat.paint;
         let edge = spot.along - paint.starts + 0.06 * texture + 0.1 * paint.patchy * patch;
         let mut m = (edge / paint.edge).clamp(0.0, 1.0);
