@@ -317,7 +317,7 @@ impl Mice {
         let crowded = self.all.iter().enumerate().any(|(j, m)| j != index && distance(m.posture.centre, at) < 50.0);
         // Sitting down beside another is a huddle; otherwise a mouse moves on first.
         let still = if crowded { 0.2 } else { 1.0 };
-        let weights = [0.1 * still, 0.5, 0.11, 0.1 * still, 0.06 * still, 0.05 * social, 0.02 * social, 0.06];
+        let weights = [0.14 * still, 0.46, 0.11, 0.1 * still, 0.06 * still, 0.05 * social, 0.02 * social, 0.06];
         let (doing, for_s) = match self.dice.pick(&weights) {
             0 => (Doing::Rest, self.dice.between(0.4, 3.5)),
             1 => (Doing::Walk, self.dice.between(1.5, 6.0)),
@@ -440,7 +440,7 @@ impl Mice {
             let lead = turn.clamp(-0.75, 0.75);
             posture.head += wrap(posture.trunk + lead + mouse.wander * 0.3 - posture.head) * (9.0 * dt).min(1.0);
             // Sharp turns are made slowly.
-            let pace = speed * (1.0 - 0.7 * (turn.abs() / 2.0).min(1.0));
+            let pace = speed * (1.0 - 0.92 * (turn.abs() / 1.6).min(1.0));
             let now = current + (pace - current).clamp(-900.0 * dt, 600.0 * dt);
             mouse.velocity = [posture.trunk.cos() * now, posture.trunk.sin() * now];
         } else {
@@ -581,17 +581,12 @@ fn keep_out(posture: &mut Posture, barriers: &[Barrier], indoors: bool) {
             *at = [near[0] + (at[0] - near[0]) / gap * room, near[1] + (at[1] - near[1]) / gap * room];
         }
     }
-    // The head does not go through a wall either: it draws the body back and turns along the wall.
+    // The head does not go through a wall either: it pushes the body back.
     let nose = [at[0] + posture.head.cos() * 27.0, at[1] + posture.head.sin() * 27.0];
     for barrier in barriers {
         if !indoors && cross(*at, nose, barrier, 0.0) {
             let near = segment_nearest(barrier[0], barrier[1], nose);
             *at = [at[0] + (near[0] - nose[0]) * 0.3, at[1] + (near[1] - nose[1]) * 0.3];
-            let along = (barrier[1][1] - barrier[0][1]).atan2(barrier[1][0] - barrier[0][0]);
-            let turn = wrap(along - posture.head);
-            let turn = if turn.abs() > std::f32::consts::FRAC_PI_2 { wrap(turn + std::f32::consts::PI) } else { turn };
-            posture.head += turn * 0.15;
-            posture.trunk += turn * 0.08;
         }
     }
     let [l, t, r, b] = BOUNDS;
