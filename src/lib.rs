@@ -2,4 +2,11 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod config;
+pub mod handover;
+pub mod infer;
+pub mod ledger;
+pub mod model;
 pub mod rehearsal;
+pub mod space;
+pub mod stamp;

@@ -1,0 +1,219 @@
+//! What the operator wrote in `arenad.toml`, checked and turned into what is meant.
+//!
+//! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
+
+mod section;
+mod written;
+
+pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything one daemon needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Name of the arena: letters, digits, `-` and `_`; part of topics and folder names.
+    pub arena: String,
+    /// Where pictures come from.
+    pub camera: Camera,
+    /// What finds the animals.
+    pub model: Model,
+    /// The tracker.
+    pub tracker: Tracker,
+    /// Named parts of the picture.
+    pub zones: Vec<ZoneArea>,
+    /// What an animal's act sets off.
+    pub rules: Vec<Rule>,
+    /// Messages, if wanted.
+    pub mqtt: Option<Mqtt>,
+    /// Rolling files, if wanted.
+    pub files: Option<Files>,
+    /// The live page, if wanted.
+    pub web: Option<Web>,
+}
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Camera {
+    /// `rtsp://host[:port]/path`, without user and password.
+    pub url: url::Url,
+    /// User name and password, read from files.
+    pub login: Option<Login>,
+    /// How RTP travels; `Auto` asks for TCP and takes UDP where the camera refuses.
+    pub transport: Transport,
+    /// A connection that brings no picture for this long is given up.
+    pub stall: Duration,
+    /// Longest pause between two attempts to connect.
+    pub backoff_max: Duration,
+}
+
+/// User name and password. Debug output hides the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).field("password", &"(hidden)").finish()
+    }
+}
+
+/// How RTP travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP first, UDP where the camera refuses it.
+    Auto,
+    /// Interleaved in the RTSP connection.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// What finds the animals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The model's folder; `None` is the bundled one.
+    pub folder: Option<PathBuf>,
+    /// What runs it.
+    pub engine: EngineChoice,
+    /// Threads of a CPU engine.
+    pub threads: usize,
+    /// ONNX Runtime's library file; `None` looks in the usual places.
+    pub library: Option<PathBuf>,
+}
+
+/// What runs the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// ONNX Runtime where its library is found, else the built-in engine.
+    Auto,
+    /// The pure-Rust engine.
+    BuiltIn,
+    /// ONNX Runtime; an error where its library is not found.
+    OnnxRuntime,
+}
+
+/// The tracker's settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tracker {
+    /// Poses below this score are not tracked, 0 to 1.
+    pub score_min: f32,
+    /// Keypoints below this score are missing, 0 to 1.
+    pub keypoint_score_min: f32,
+    /// A track without a pose is predicted for this long, then its animal is hidden.
+    pub coast: Duration,
+    /// Below this probability a name is withheld, 0 to 1.
+    pub name_min: f32,
+}
+
+impl Default for Tracker {
+    fn default() -> Self {
+        Self { score_min: 0.3, keypoint_score_min: 0.2, coast: Duration::from_millis(400), name_min: 0.5 }
+    }
+}
+
+/// A named polygon of the picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ZoneArea {
+    /// Its name, as on the wire.
+    pub name: String,
+    /// Animals may vanish here.
+    pub sheltered: bool,
+    /// Corners in camera pixels, at least three, finite.
+    pub corners: Vec<(f32, f32)>,
+}
+
+/// An identity's keypoint enters a zone: a pulse and an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its name, as on the wire.
+    pub name: String,
+    /// The identity's name in the model; `None` is any identity.
+    pub identity: Option<String>,
+    /// The keypoint's name in the model.
+    pub keypoint: String,
+    /// The zone's name.
+    pub zone: String,
+    /// The name must be at least this sure, 0 to 1.
+    pub p_min: f32,
+    /// The keypoint must be at least this sure, 0 to 1.
+    pub score_min: f32,
+    /// How long the pin is set.
+    pub pulse: Duration,
+    /// Not again before this long after the last pulse began.
+    pub rest: Duration,
+}
+
+/// Messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mqtt {
+    /// Broker host name or address.
+    pub host: String,
+    /// Broker port.
+    pub port: u16,
+    /// MQTT 5 or 3.1.1.
+    pub version: MqttVersion,
+    /// User name and password, read from files.
+    pub login: Option<Login>,
+    /// TLS; `None` is plain TCP.
+    pub tls: Option<Tls>,
+    /// How payloads are written.
+    pub encoding: Encoding,
+    /// Messages that wait while the broker is away; beyond it the oldest scenes are dropped and counted.
+    pub queue: usize,
+}
+
+/// Protocol version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttVersion {
+    /// MQTT 5.0.
+    V5,
+    /// MQTT 3.1.1.
+    V311,
+}
+
+/// TLS towards the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificate authority, PEM; `None` trusts the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Client certificate and key, PEM, for mutual TLS.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// How payloads are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON.
+    Json,
+    /// MessagePack with the same field names.
+    MessagePack,
+}
+
+/// Rolling files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Folder; `<folder>/<arena>/<date>/<time>.parquet` is written.
+    pub folder: PathBuf,
+    /// A file is finished after this long.
+    pub rotate_after: Duration,
+    /// A file is finished at this size of its open form.
+    pub rotate_bytes: u64,
+    /// Rows are on the disk at most this long after their frame.
+    pub flush_every: Duration,
+}
+
+/// The live page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// Address and port; loopback unless the operator says otherwise.
+    pub listen: SocketAddr,
+    /// Most pictures a second sent to one viewer.
+    pub pictures_hz: u32,
+}
