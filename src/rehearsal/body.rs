@@ -169,7 +169,8 @@ impl Posture {
             place(beside(0.82 + s, -hind)),
         ];
         let tail = self.tail.map(place);
-        let tail_radius = std::array::from_fn(|i| (1.95 - 1.35 * i as f32 / (TAIL - 1) as f32) * scale * build.width / 11.0);
+        let tail_radius =
+            std::array::from_fn(|i| (1.95 - 1.35 * i as f32 / (TAIL - 1) as f32) * scale * build.width / 11.0);
         let nodes = spine.map(place);
         let middle = TAIL / 2;
         let points = [

@@ -10,7 +10,9 @@ pub struct Dice(Pcg32);
 impl Dice {
     /// Dice for `seed`; `purpose` separates streams that must not disturb each other.
     pub fn new(seed: u64, purpose: u64) -> Self {
-        Self(Pcg32::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ purpose.wrapping_mul(0xD1B5_4A32_D192_ED03)))
+        Self(Pcg32::seed_from_u64(
+            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ purpose.wrapping_mul(0xD1B5_4A32_D192_ED03),
+        ))
     }
 
     /// 32 random bits.

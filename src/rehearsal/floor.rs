@@ -10,7 +10,8 @@ pub type Point = [f32; 2];
 pub type Barrier = [Point; 2];
 
 /// The S-shaped wall, a polyline.
-pub const WALL: [Point; 6] = [[252.0, 236.0], [252.0, 306.0], [321.0, 306.0], [321.0, 234.0], [388.0, 234.0], [388.0, 304.0]];
+pub const WALL: [Point; 6] =
+    [[252.0, 236.0], [252.0, 306.0], [321.0, 306.0], [321.0, 234.0], [388.0, 234.0], [388.0, 304.0]];
 /// The nest's roof: the grey ramp at the top centre.
 pub const NEST: [Point; 4] = [[228.0, -50.0], [315.0, -50.0], [318.0, 82.0], [246.0, 84.0]];
 /// The shelter's lid, lower right.
@@ -183,7 +184,8 @@ impl<'a> Painter<'a> {
             + smooth(self.seed ^ 2, p[0] / 11.0, p[1] / 11.0) * 2.0
             + lattice(self.seed ^ 3, p[0].floor() as i32, p[1].floor() as i32) * 2.0;
         let edge = (self.depth(p) / 40.0).clamp(0.0, 1.0);
-        let level = 22.0 - 7.0 * b.min(1.0) * (1.0 - edge) + grain * b + 4.0 * (1.0 - b.min(1.0)) + (1.0 - b.min(1.0)) * 4.0;
+        let level =
+            22.0 - 7.0 * b.min(1.0) * (1.0 - edge) + grain * b + 4.0 * (1.0 - b.min(1.0)) + (1.0 - b.min(1.0)) * 4.0;
         let hue = smooth(self.seed ^ 4, p[0] / 2.6, p[1] / 2.6) * 0.1 * b;
         let bed = [level * (self.tint[0] + hue), level * self.tint[1], level * (self.tint[2] - hue * 0.6)];
         mix(&mut colour, bed, on);
@@ -247,7 +249,11 @@ impl<'a> Painter<'a> {
         if roof > 0.0 {
             let brushed = smooth(self.seed ^ 8, p[0] / 40.0, p[1] / 1.2) * 5.0;
             let shine = 1.0 - ((p[0] - 282.0) / 60.0).powi(2);
-            let plate = if p[1] < 38.0 { 62.0 + 34.0 * (p[1] / 38.0).clamp(0.0, 1.0) } else { 76.0 - 8.0 * (p[1] - 38.0) / 44.0 };
+            let plate = if p[1] < 38.0 {
+                62.0 + 34.0 * (p[1] / 38.0).clamp(0.0, 1.0)
+            } else {
+                76.0 - 8.0 * (p[1] - 38.0) / 44.0
+            };
             let seam = (1.0 - (p[1] - 38.0).abs() / 1.5).max(0.0) * 12.0;
             let rim = (1.0 - (nest + 2.0).abs() / 1.5).max(0.0) * 18.0;
             mix(colour, grey((plate * (0.7 + 0.3 * shine) + brushed + seam + rim) * f * 0.9), roof);
@@ -313,9 +319,18 @@ impl<'a> Painter<'a> {
         let feeder = polygon_distance(&[[320.0, 441.0], [384.0, 440.0], [384.0, 449.0], [320.0, 450.0]], p);
         let food = 30.0 + smooth(self.seed ^ 7, p[0] / 2.5, p[1] / 2.5) * 30.0;
         mix(colour, [food * 0.9, food * 0.75, food * 0.5], cover(feeder) * 0.6 * (f - 0.5).clamp(0.0, 1.0));
-        for (k, at) in [[118.0, 32.0], [119.0, 60.0], [118.0, 92.0], [119.0, 120.0], [268.0, 437.0], [390.0, 437.0], [290.0, 438.0], [166.0, 471.0]]
-            .into_iter()
-            .enumerate()
+        for (k, at) in [
+            [118.0, 32.0],
+            [119.0, 60.0],
+            [118.0, 92.0],
+            [119.0, 120.0],
+            [268.0, 437.0],
+            [390.0, 437.0],
+            [290.0, 438.0],
+            [166.0, 471.0],
+        ]
+        .into_iter()
+        .enumerate()
         {
             let d = (p[0] - at[0]).hypot(p[1] - at[1]);
             mix(colour, grey(26.0 + 6.0 * (k % 4) as f32), (1.6 - d).clamp(0.0, 0.8));

@@ -81,7 +81,12 @@ impl Look {
         let paint = |i: usize, starts, patchy, faded| Paint { colour: COATS[i], starts, edge: 0.12, patchy, faded };
         Self {
             texture: 7,
-            paints: [paint(0, 0.15, 0.3, 0.05), paint(1, 0.2, 0.3, 0.06), paint(2, 0.13, 0.3, 0.05), paint(3, 0.1, 0.3, 0.05)],
+            paints: [
+                paint(0, 0.15, 0.3, 0.05),
+                paint(1, 0.2, 0.3, 0.06),
+                paint(2, 0.13, 0.3, 0.05),
+                paint(3, 0.1, 0.3, 0.05),
+            ],
             light: 0.95,
             floor_light: 1.0,
             bedding: 1.0,

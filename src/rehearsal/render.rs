@@ -85,7 +85,15 @@ impl Brush {
 
     /// Draws one mouse over `canvas` (RGB, 1/64 display levels). `smear` is its movement in camera pixels while the
     /// shutter is open.
-    pub fn mouse(&mut self, canvas: &mut [u16], floor: &Floor, look: &Look, body: &Body, identity: usize, smear: [f32; 2]) {
+    pub fn mouse(
+        &mut self,
+        canvas: &mut [u16],
+        floor: &Floor,
+        look: &Look,
+        body: &Body,
+        identity: usize,
+        smear: [f32; 2],
+    ) {
         let [l, t, r, b] = body.bounds;
         let grow = smear[0].abs().max(smear[1].abs()) * 0.5 + 5.0;
         let x0 = ((l - grow).floor().max(0.0) as usize).min(WIDTH);
@@ -162,7 +170,15 @@ impl Brush {
     }
 
     /// Draws trunk, head, ears and paws at one pixel; gives the depth of the shadow there.
-    fn draw_trunk(&self, pixel: &mut [f32; 4], body: &Body, look: &Look, coat: &Coat<'_>, p: [f32; 2], spot: Spot) -> f32 {
+    fn draw_trunk(
+        &self,
+        pixel: &mut [f32; 4],
+        body: &Body,
+        look: &Look,
+        coat: &Coat<'_>,
+        p: [f32; 2],
+        spot: Spot,
+    ) -> f32 {
         let shadow = (1.0 - (spot.distance - 0.5) / 6.0).clamp(0.0, 1.0);
         for (i, paw) in body.paws.iter().enumerate() {
             let d = disc_distance(p, *paw, if i < 2 { 1.0 } else { 1.6 });
@@ -199,7 +215,11 @@ impl Brush {
         let (x, y) = (spot.along * body.length, v * 12.0);
         let texture = self.fur(x * 1.4, y * 1.4 + 128.0);
         let side = v * (look.sun[0] * 0.6 + look.sun[1] * 0.3);
-        let shine = 0.58 + 0.42 * height + 0.1 * side * (1.0 - height) + 0.15 * texture + 0.1 * body.upright * (0.5 - spot.along);
+        let shine = 0.58
+            + 0.42 * height
+            + 0.1 * side * (1.0 - height)
+            + 0.15 * texture
+            + 0.1 * body.upright * (0.5 - spot.along);
         let patch = coat.patch(spot.along, v * 0.5 + 0.5);
         let paint = coat.paint;
         let edge = spot.along - paint.starts + 0.06 * texture + 0.1 * paint.patchy * patch;

@@ -117,7 +117,10 @@ pub fn i420_from_rgb(rgb: &[u8], width: usize, height: usize, i420: &mut [u8]) -
         let low = &rgb[(2 * y + 1) * row..][..row];
         for x in 0..width / 2 {
             let sum = |c: usize| {
-                i32::from(top[6 * x + c]) + i32::from(top[6 * x + 3 + c]) + i32::from(low[6 * x + c]) + i32::from(low[6 * x + 3 + c])
+                i32::from(top[6 * x + c])
+                    + i32::from(top[6 * x + 3 + c])
+                    + i32::from(low[6 * x + c])
+                    + i32::from(low[6 * x + 3 + c])
             };
             let (r, g, b) = (sum(0), sum(1), sum(2));
             let at = y * (width / 2) + x;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::mice::free_place;
-use super::{Arena, Den, Dice, Doing, HEIGHT, IDENTITIES, KEYPOINTS, Look, RehearsalError, Truth, Visibility, WIDTH};
+use super::mouse::{Den, Doing};
+use super::{Arena, Dice, HEIGHT, IDENTITIES, KEYPOINTS, Look, RehearsalError, Truth, Visibility, WIDTH};
 
 const GROUP: usize = 12;
 const SCORER: &str = "arenad";
@@ -12,7 +13,12 @@ const SCORER: &str = "arenad";
 /// Writes `count` stills with truth under `dir/labeled-data/<group>/`: `img0000.jpg` and on, `CollectedData_arenad.csv` in
 /// DeepLabCut's multi-animal layout (empty cells where an animal is hidden or absent), and `Visibility_arenad.csv` of the
 /// same rows and bodyparts with one coordinate `v`: 1 in view, 0 covered. `progress` is told how many are written.
-pub fn write_stills(dir: &Path, seed: u64, count: usize, progress: &mut dyn FnMut(usize)) -> Result<(), RehearsalError> {
+pub fn write_stills(
+    dir: &Path,
+    seed: u64,
+    count: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Result<(), RehearsalError> {
     let mut done = 0;
     let mut group = 0;
     while done < count {
@@ -120,7 +126,8 @@ fn stage(arena: &mut Arena, dice: &mut Dice) {
     let heading = dice.between(-3.14, 3.14);
     for index in 0..n {
         let heading = dice.between(-3.14, 3.14);
-        let doing = [Doing::Walk, Doing::Rest, Doing::Rear, Doing::Groom, Doing::Run][dice.pick(&[0.45, 0.15, 0.15, 0.12, 0.13])];
+        let doing = [Doing::Walk, Doing::Rest, Doing::Rear, Doing::Groom, Doing::Run]
+            [dice.pick(&[0.45, 0.15, 0.15, 0.12, 0.13])];
         let place = free_place(dice);
         arena.mice.put(index, place, heading, doing, 2.0);
     }

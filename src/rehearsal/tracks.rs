@@ -27,7 +27,8 @@ impl Tracks {
     /// Reads a CSV with the columns `frame`, then `X_x`, `X_y` (pixels) and `X_hidden` (0 or 1) for X in R, G, B, Y.
     /// Further columns are passed over.
     pub fn read(path: &Path) -> Result<Self, RehearsalError> {
-        let text = std::fs::read_to_string(path).map_err(|source| RehearsalError::File { path: path.into(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| RehearsalError::File { path: path.into(), source })?;
         Self::parse(&text, path)
     }
 
@@ -46,10 +47,14 @@ impl Tracks {
         for (i, id) in IDENTITIES.iter().enumerate() {
             for (k, what) in ["x", "y", "hidden"].iter().enumerate() {
                 let name = format!("{id}_{what}");
-                places[i][k] = header
-                    .iter()
-                    .position(|h| *h == name)
-                    .ok_or_else(|| error(1, &name, "no such column".into(), "the header must name X_x, X_y and X_hidden for X in R, G, B, Y"))?;
+                places[i][k] = header.iter().position(|h| *h == name).ok_or_else(|| {
+                    error(
+                        1,
+                        &name,
+                        "no such column".into(),
+                        "the header must name X_x, X_y and X_hidden for X in R, G, B, Y",
+                    )
+                })?;
             }
         }
         let mut rows: Vec<[Row; 4]> = Vec::new();
@@ -61,8 +66,16 @@ impl Tracks {
                 for k in 0..3 {
                     let column = header[places[i][k]];
                     let cell = cells.get(places[i][k]).copied().unwrap_or("");
-                    let allowed = if k == 2 { "0 or 1 is allowed" } else { "a number of pixels from -100 to 10000 is allowed" };
-                    let wrong = || error(number + 1, column, format!("got \"{}\"", cell.chars().take(40).collect::<String>()), allowed);
+                    let allowed =
+                        if k == 2 { "0 or 1 is allowed" } else { "a number of pixels from -100 to 10000 is allowed" };
+                    let wrong = || {
+                        error(
+                            number + 1,
+                            column,
+                            format!("got \"{}\"", cell.chars().take(40).collect::<String>()),
+                            allowed,
+                        )
+                    };
                     let value: f32 = cell.parse().map_err(|_| wrong())?;
                     let fine = if k == 2 { value == 0.0 || value == 1.0 } else { (-100.0..=10000.0).contains(&value) };
                     if !fine {
