@@ -30,6 +30,11 @@ impl Dice {
         low + (high - low) * self.unit()
     }
 
+    /// A direction, -π to π.
+    pub fn heading(&mut self) -> f32 {
+        self.between(-std::f32::consts::PI, std::f32::consts::PI)
+    }
+
     /// True with probability `p`.
     pub fn chance(&mut self, p: f32) -> bool {
         self.unit() < p

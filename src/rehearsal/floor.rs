@@ -211,7 +211,7 @@ impl<'a> Painter<'a> {
                 continue;
             }
             let q = lens.camera_from_arena(p);
-            let (angle, long) = (dice.between(0.0, 3.14), dice.between(0.6, 1.9));
+            let (angle, long) = (dice.heading(), dice.between(0.6, 1.9));
             let (ax, ay) = (angle.cos() * long * 0.5, angle.sin() * long * 0.5);
             let (x0, y0) = (q[0].floor() as i32, q[1].floor() as i32);
             for y in y0 - 2..=y0 + 3 {

@@ -32,7 +32,7 @@ impl Mice {
                 }
                 at = free_place(&mut dice);
             }
-            let heading = dice.between(-3.1, 3.1);
+            let heading = dice.heading();
             all.push(Mouse::new(identity, at, heading, look, &mut dice));
         }
         Self { all, dice, paths: Paths::new(barriers(look)) }

@@ -68,20 +68,21 @@ impl Reading {
         for i in (0..3).chain(ROW - 3..ROW) {
             let left = row[if i >= 3 { i - 3 } else { i }];
             let right = row[if i + 3 < ROW { i + 3 } else { i }];
-            out[i] = self.value(row[i], left, right, up[i], down[i], noise[i], gains[i]);
+            out[i] = self.value(row[i], [left, right, up[i], down[i]], noise[i], gains[i]);
         }
         let inner = 3..ROW - 3;
         let (left, right) = (&row[..ROW - 6], &row[6..]);
         let (row, up, down) = (&row[inner.clone()], &up[inner.clone()], &down[inner.clone()]);
         let (noise, gains, out) = (&noise[inner.clone()], &gains[inner.clone()], &mut out[inner]);
         for i in 0..ROW - 6 {
-            out[i] = self.value(row[i], left[i], right[i], up[i], down[i], noise[i], gains[i]);
+            out[i] = self.value(row[i], [left[i], right[i], up[i], down[i]], noise[i], gains[i]);
         }
     }
 
     #[inline(always)]
-    fn value(&self, here: u16, left: u16, right: u16, up: u16, down: u16, noise: i8, gain: i16) -> u8 {
+    fn value(&self, here: u16, beside: [u16; 4], noise: i8, gain: i16) -> u8 {
         // Light is below 1 << 14, so sums of two fit.
+        let [left, right, up, down] = beside;
         let around = ((left >> 1) + (right >> 1) + (up >> 1) + (down >> 1)) >> 1;
         let v = here as i16;
         let crisp = v + high((v - around as i16) << 1, self.sharp);
@@ -102,7 +103,7 @@ fn high(a: i16, b: i16) -> i16 {
 /// shorter slices convert nothing and give `false`.
 pub fn i420_from_rgb(rgb: &[u8], width: usize, height: usize, i420: &mut [u8]) -> bool {
     let pixels = width * height;
-    if width % 2 != 0 || height % 2 != 0 || rgb.len() < pixels * 3 || i420.len() < pixels * 3 / 2 {
+    if !width.is_multiple_of(2) || !height.is_multiple_of(2) || rgb.len() < pixels * 3 || i420.len() < pixels * 3 / 2 {
         return false;
     }
     let (luma, chroma) = i420.split_at_mut(pixels);

@@ -123,9 +123,9 @@ fn append(index: &str, truth: &Truth, labels: &mut String, seen: &mut String) {
 fn stage(arena: &mut Arena, dice: &mut Dice) {
     let n = arena.mice.all.len();
     let at = free_place(dice);
-    let heading = dice.between(-3.14, 3.14);
+    let heading = dice.heading();
     for index in 0..n {
-        let heading = dice.between(-3.14, 3.14);
+        let heading = dice.heading();
         let doing = [Doing::Walk, Doing::Rest, Doing::Rear, Doing::Groom, Doing::Run]
             [dice.pick(&[0.45, 0.15, 0.15, 0.12, 0.13])];
         let place = free_place(dice);
@@ -134,7 +134,7 @@ fn stage(arena: &mut Arena, dice: &mut Dice) {
     arena.mice.shuffle_heights();
     let first = dice.below(n);
     let near = |dice: &mut Dice, reach: f32| {
-        let (angle, far) = (dice.between(-3.14, 3.14), dice.between(0.35 * reach, reach));
+        let (angle, far) = (dice.heading(), dice.between(0.35 * reach, reach));
         [at[0] + angle.cos() * far, at[1] + angle.sin() * far]
     };
     match dice.pick(&[0.18, 0.24, 0.14, 0.12, 0.1, 0.1, 0.12]) {
@@ -144,7 +144,7 @@ fn stage(arena: &mut Arena, dice: &mut Dice) {
             let many = (2 + dice.below(3)).min(n);
             for k in 0..many {
                 let place = near(dice, 34.0);
-                let turn = dice.between(-3.14, 3.14);
+                let turn = dice.heading();
                 let doing = if dice.chance(0.6) { Doing::Huddle((first + k + 1) % n) } else { Doing::Rest };
                 arena.mice.put((first + k) % n, place, turn, doing, 4.0);
             }
@@ -171,7 +171,7 @@ fn stage(arena: &mut Arena, dice: &mut Dice) {
                     Den::Nest => ([282.0 + jitter[0] * 0.7, 86.0 + jitter[1]], Doing::Enter(den, 0, true)),
                     Den::Shelter => ([448.0 + jitter[0], 392.0 + jitter[1] * 0.5], Doing::Enter(den, 0, true)),
                 };
-                let turn = dice.between(-3.14, 3.14);
+                let turn = dice.heading();
                 arena.mice.put((first + k) % n, place, turn, doing, 1.5);
             }
         }
@@ -186,7 +186,7 @@ fn stage(arena: &mut Arena, dice: &mut Dice) {
                     3 => [150.0 + dice.between(-14.0, 20.0), 334.0],
                     _ => [480.0 + dice.between(-20.0, 20.0), 192.0],
                 };
-                let turn = dice.between(-3.14, 3.14);
+                let turn = dice.heading();
                 arena.mice.put((first + k) % n, place, turn, Doing::Walk, 2.0);
             }
         }

@@ -132,13 +132,14 @@ fn smooth(rows: &mut [[Row; 4]], i: usize) {
         }
     }
     const REACH: usize = 4;
-    for f in 0..n {
+    for (f, row) in rows.iter_mut().enumerate() {
         let (mut sum, mut weight) = ([0.0f32; 2], 0.0f32);
-        for g in f.saturating_sub(REACH)..(f + REACH + 1).min(n) {
+        let from = f.saturating_sub(REACH);
+        for (g, place) in walked.iter().enumerate().take((f + REACH + 1).min(n)).skip(from) {
             let w = (REACH + 1 - f.abs_diff(g)) as f32;
-            sum = [sum[0] + walked[g][0] * w, sum[1] + walked[g][1] * w];
+            sum = [sum[0] + place[0] * w, sum[1] + place[1] * w];
             weight += w;
         }
-        rows[f][i].at = [sum[0] / weight, sum[1] / weight];
+        row[i].at = [sum[0] / weight, sum[1] / weight];
     }
 }
