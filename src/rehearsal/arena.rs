@@ -53,7 +53,7 @@ impl Arena {
     }
 
     /// Four mice whose bodies' centres go where recorded `tracks` went, one row a frame at the tracks' 29.99 frames per
-    /// second. After the last row they stay.
+    /// second. After the last row they stay. A look without a lid suits tracks that were recorded without one.
     pub fn follow(seed: u64, look: Look, tracks: &Tracks) -> Self {
         let mut arena = Self::with(seed, look, 29.99, &[0, 1, 2, 3]);
         for (index, row) in tracks.row(0).iter().enumerate() {
