@@ -1,0 +1,11 @@
+//! Pictures in: access units from a camera's RTSP stream or from a file, numbered and stamped. Never decodes.
+
+pub mod annexb;
+pub mod clock;
+mod connection;
+mod error;
+mod fault;
+mod rtsp;
+
+pub use error::{Fate, SourceError};
+pub use rtsp::{SourceState, run};
