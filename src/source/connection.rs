@@ -2,7 +2,7 @@
 
 use super::clock::{Arrival, CaptureTimes};
 use super::error::SourceError;
-use super::fault::{Step, fault, first_line};
+use super::fault::{Step, check_address, fault, first_line};
 use super::{SourceState, annexb};
 use crate::config::Camera;
 use crate::handover::{AccessUnit, Codec, PictureSize};
@@ -84,6 +84,7 @@ struct Opened {
 
 async fn open(attempt: &Attempt<'_>) -> Result<Opened, SourceError> {
     let camera = attempt.camera;
+    check_address(attempt.shown, &camera.url)?;
     let credentials = camera
         .login
         .as_ref()

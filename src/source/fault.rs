@@ -41,13 +41,25 @@ pub(super) fn fault(camera: &str, user: Option<&str>, carrier: &'static str, err
         None => {
             if let Some(cause) = words.strip_prefix("Unable to connect to RTSP server: ") {
                 SourceError::Unreachable { camera, cause: cause.to_lowercase() }
-            } else if let Some(got) = words.strip_prefix("Invalid argument: ") {
-                SourceError::Address { camera, got: got.to_lowercase() }
             } else {
                 SourceError::Ended { camera, cause: words }
             }
         }
     }
+}
+
+/// What is wrong with the camera's address, without a word of its secrets.
+pub(super) fn check_address(camera: &str, url: &url::Url) -> Result<(), SourceError> {
+    let got = if url.scheme() != "rtsp" {
+        format!("the scheme is {}", url.scheme())
+    } else if !url.has_host() {
+        "it names no host".to_owned()
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "it holds a user or a password".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(SourceError::Address { camera: camera.to_owned(), got })
 }
 
 /// The first line of the library's text, without what could upset a log: the rest describes sockets and bytes.

@@ -217,3 +217,8 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
