@@ -1,7 +1,9 @@
-//! Shows what a camera sends: one JSON line per access unit and per change of state. For operators and for interop tests.
+//! Shows what a camera sends, or what a recording holds: one JSON line per access unit and per change of state.
+//! For operators and for interop tests.
 //!
 //! `cargo run --example probe -- rtsp://host/path [--user U --password-file F] [--transport auto|tcp|udp] [--seconds N]
-//! [--units N] [--stall-ms N]`. Ends after so many seconds or units, or at once on a configuration error (exit code 2).
+//! [--units N] [--stall-ms N]`, or a path in place of the address. Ends after so many seconds or units, or at once on a
+//! configuration error (exit code 2).
 
 use arenad::config::{Camera, Login, Transport};
 use arenad::handover::AccessUnit;
@@ -17,6 +19,13 @@ fn main() -> Result<std::process::ExitCode, Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         options.take(&argument, &mut arguments)?;
+    }
+    if let Some(path) = options.url.as_deref().filter(|url| !url.contains("://")) {
+        let clock = Clock::new();
+        for unit in source::FileSource::open(path.as_ref())? {
+            print_unit(&unit?, clock);
+        }
+        return Ok(0.into());
     }
     let camera = options.camera()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;

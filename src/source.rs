@@ -5,7 +5,12 @@ pub mod clock;
 mod connection;
 mod error;
 mod fault;
+mod file;
+mod images;
+mod mp4;
+mod raw;
 mod rtsp;
 
 pub use error::{Fate, SourceError};
+pub use file::FileSource;
 pub use rtsp::{SourceState, run};
