@@ -106,3 +106,5 @@ pub enum RehearsalError {
         allowed: String,
     },
 }
+pub mod camera;
+pub mod encode;
