@@ -8,5 +8,6 @@ pub mod infer;
 pub mod ledger;
 pub mod model;
 pub mod rehearsal;
+pub mod sink;
 pub mod space;
 pub mod stamp;
