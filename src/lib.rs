@@ -9,5 +9,6 @@ pub mod ledger;
 pub mod model;
 pub mod rehearsal;
 pub mod source;
+pub mod sink;
 pub mod space;
 pub mod stamp;
