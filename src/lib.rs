@@ -10,3 +10,5 @@ pub mod model;
 pub mod rehearsal;
 pub mod space;
 pub mod stamp;
+pub mod track;
+pub mod zones;
