@@ -35,9 +35,9 @@ const SIZE_RATE: f32 = 0.02;
 const LONGEST_STEP_S: f64 = 1.0;
 /// Poses nearer than this bleed into each other's looks, body sizes; their evidence then counts `TOUCHING_WEIGHT`.
 const TOUCHING: f32 = 2.0;
-const TOUCHING_WEIGHT: f32 = 0.5;
+const TOUCHING_WEIGHT: f32 = 0.7;
 /// A doubtful pairing makes an exchange certain only when the doubt lasts this long, seconds.
-const DOUBT_S: f64 = 0.1;
+const DOUBT_S: f64 = 0.06;
 /// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
 const DOUBLE: f32 = 0.7;
 /// A place that a mouse can reach after being out of sight: body sizes, and body sizes for each second.

@@ -17,7 +17,7 @@ const SHAPE_OFF: f32 = 0.6;
 /// How fast body parts seen long ago stop counting, seconds.
 const SHAPE_OLD_S: f64 = 0.3;
 /// How much it counts whom a pose looks like.
-const LOOKS: f32 = 0.7;
+const LOOKS: f32 = 1.3;
 /// A track or a pose is left alone rather than paired at more than this.
 pub const UNPAIRED: f32 = 14.0;
 
@@ -51,7 +51,7 @@ pub fn place(expected: &Expected<'_>, pose: &Pose, size: f32) -> f32 {
         Some(likeness) => SHAPE * (1.0 - likeness) * (-expected.unseen_s / SHAPE_OLD_S).exp() as f32,
         None => SHAPE / 2.0,
     };
-    (0.5 * surprise + (variance / noise).ln()) as f32 + shape
+    (0.5 * surprise + (variance / self::noise(size, 1.0)).ln()) as f32 + shape
 }
 
 /// What it costs that the pose looks like somebody else: negative where it looks like the track's own animal.

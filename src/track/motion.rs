@@ -8,9 +8,9 @@ use crate::space::InCamera;
 /// How long a mouse keeps its velocity, seconds: the autocorrelation of recorded trajectories falls to 1/e in this time.
 const DAMPING_S: f64 = 0.35;
 /// Spread of the velocity on each axis, body sizes a second. Chases reach three times this.
-const SPEED: f64 = 5.0;
+const SPEED: f64 = 6.0;
 /// Error of a pose's centre, body sizes, at full score and what lack of score adds.
-const NOISE: f64 = 0.10;
+const NOISE: f64 = 0.14;
 const NOISE_WITHOUT_SCORE: f64 = 0.35;
 
 /// Position and velocity with their spread, camera pixels and pixels a second.
@@ -103,7 +103,7 @@ mod tests {
     fn a_steady_walk_is_foreseen() {
         let mut motion = followed(30);
         motion.predict(1.0 / 30.0, 20.0);
-        assert!(motion.at().distance(InCamera { x: 124.0, y: 0.0 }) < 1.0, "{motion:?}");
+        assert!(motion.at().distance(InCamera { x: 124.0, y: 0.0 }) < 1.5, "{motion:?}");
     }
 
     #[test]
