@@ -29,8 +29,8 @@ use std::cmp::Ordering;
 const STRONG: f32 = 0.6;
 /// Body size until one was measured, pixels.
 const FIRST_SIZE: f32 = 20.0;
-/// How much one frame changes the measured body size.
-const SIZE_RATE: f32 = 0.02;
+/// The body size is the mean over about this many frames.
+const SIZE_FRAMES: f32 = 50.0;
 /// After a longer gap between two frames every track is a new one, seconds.
 const LONGEST_STEP_S: f64 = 1.0;
 /// Poses nearer than this bleed into each other's looks, body sizes; their evidence then counts `TOUCHING_WEIGHT`.
@@ -95,7 +95,9 @@ pub struct Tracker {
     identities: usize,
     zones: Zones,
     elapsed: Elapsed,
-    size: Option<f32>,
+    /// Body size, pixels, and over how many frames it was measured.
+    size: f32,
+    sized: f32,
     tracks: Vec<Track, MAX_ANIMALS>,
     next_id: u32,
     known: Known,
@@ -110,7 +112,8 @@ impl Tracker {
             identities: identities.min(MAX_ANIMALS),
             zones,
             elapsed: Elapsed::default(),
-            size: None,
+            size: FIRST_SIZE,
+            sized: 0.0,
             tracks: Vec::new(),
             next_id: 1,
             known: Known::default(),
@@ -131,17 +134,13 @@ impl Tracker {
         self.start(&poses, &pairs);
         self.listen(&poses, step_s);
         self.name();
-        let view = View { zones: &self.zones, identities: self.identities, size: self.size(), coast_s: self.coast_s() };
+        let view = View { zones: &self.zones, identities: self.identities, size: self.size, coast_s: self.coast_s() };
         self.known.tell(&self.tracks, &view, stamp, gaps)
     }
 
     /// What happened in the scene told last: gaps, then each identity's events in the model's order. All of them fit.
     pub fn events(&self) -> &Vec<Event, MAX_EVENTS> {
         self.known.events()
-    }
-
-    fn size(&self) -> f32 {
-        self.size.unwrap_or(FIRST_SIZE)
     }
 
     fn coast_s(&self) -> f64 {
@@ -170,8 +169,8 @@ impl Tracker {
 
     fn measure(&mut self, poses: &[Pose]) {
         if let Some(measured) = cost::size_of(poses) {
-            let measured = measured.clamp(2.0, 1000.0);
-            self.size = Some(self.size.map_or(measured, |size| size + SIZE_RATE * (measured - size)));
+            self.sized = (self.sized + 1.0).min(SIZE_FRAMES);
+            self.size += (measured.clamp(2.0, 1000.0) - self.size) / self.sized;
         }
     }
 
@@ -179,7 +178,7 @@ impl Tracker {
     fn predict(&mut self, step_s: f64) {
         let coast_s = self.coast_s();
         self.tracks.retain(|track| step_s <= LONGEST_STEP_S && track.unseen_s <= coast_s);
-        let size = self.size();
+        let size = self.size;
         for track in &mut self.tracks {
             track.motion.predict(step_s, size);
             track.interval_s = track.unseen_s + step_s;
@@ -195,7 +194,7 @@ impl Tracker {
         for (row, track) in self.tracks.iter().enumerate() {
             let expected = track.expected();
             for (column, pose) in poses.iter().enumerate() {
-                let place = cost::place(&expected, pose, self.size());
+                let place = cost::place(&expected, pose, self.size);
                 places.set(row, column, place);
                 costs.set(row, column, place + cost::looks(&expected, &pose.identity, self.identities));
             }
@@ -206,7 +205,7 @@ impl Tracker {
 
     /// Paired tracks take their poses in.
     fn follow(&mut self, poses: &[Pose], pairs: &Pairs) {
-        let size = self.size();
+        let size = self.size;
         for (track, pair) in self.tracks.iter_mut().zip(pairs) {
             let Some(pose) = pair.and_then(|index| poses.get(index)) else { continue };
             track.motion.update(pose.centre, motion::noise(size, pose.score));
@@ -257,7 +256,7 @@ impl Tracker {
 
     fn seen_already(&self, pose: &Pose) -> bool {
         self.tracks.iter().filter(|track| track.seen()).any(|track| {
-            let alike = cost::likeness(&track.keypoints, InCamera::default(), &pose.keypoints, self.size());
+            let alike = cost::likeness(&track.keypoints, InCamera::default(), &pose.keypoints, self.size);
             alike.is_some_and(|alike| alike > DOUBLE)
         })
     }
@@ -272,7 +271,7 @@ impl Tracker {
     }
 
     fn born(&mut self, pose: &Pose, index: usize) -> Track {
-        let size = self.size();
+        let size = self.size;
         let id = TrackId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1).max(1);
         let mut belief = Belief::default();
@@ -299,7 +298,7 @@ impl Tracker {
 
     /// Evidence of this frame's poses moves the beliefs.
     fn listen(&mut self, poses: &[Pose], step_s: f64) {
-        let touching = TOUCHING * self.size();
+        let touching = TOUCHING * self.size;
         for track in &mut self.tracks {
             track.belief.fade(step_s, track.seen());
             let Some(pose) = track.pose.and_then(|index| poses.get(index)) else { continue };

@@ -177,8 +177,7 @@ fn size(area: &ZoneArea) -> Result<f64, ZoneError> {
     if corners.len() < 3 {
         return Err(ZoneError::TooFewCorners { name: area.name.clone(), corners: corners.len() });
     }
-    // Written so that NaN is refused too.
-    let bad = |v: f32| !(v.abs() <= WIDEST);
+    let bad = |v: f32| v.is_nan() || v.abs() > WIDEST;
     if let Some(index) = corners.iter().position(|&(x, y)| bad(x) || bad(y)) {
         let (x, y) = corners[index];
         return Err(ZoneError::BadCorner { name: area.name.clone(), corner: index + 1, x, y });

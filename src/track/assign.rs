@@ -96,11 +96,11 @@ pub fn assign(costs: &Costs, unpaired: f32) -> Pairs {
         }
     }
     let mut pairs = [None; MAX_ANIMALS];
-    for column in 1..=costs.columns {
-        if let Some(row) = row_of[column].checked_sub(1)
-            && costs.at[row][column - 1] <= unpaired
+    for (column, row) in row_of[1..=costs.columns].iter().enumerate() {
+        if let Some(row) = row.checked_sub(1)
+            && costs.at[row][column] <= unpaired
         {
-            pairs[row] = Some(column - 1);
+            pairs[row] = Some(column);
         }
     }
     pairs

@@ -170,9 +170,9 @@ pub fn names(
 ) -> [Option<Identity>; MAX_ANIMALS] {
     let mut costs = Costs::new(candidates.len(), identities);
     for (row, candidate) in candidates.iter().enumerate() {
-        for k in 0..identities {
+        for (k, p) in posterior[row][..identities].iter().enumerate() {
             let sticks = if candidate.name == Some(Identity(k as u8)) { STICKS } else { 0.0 };
-            costs.set(row, k, 1.0 - posterior[row][k] - sticks);
+            costs.set(row, k, 1.0 - p - sticks);
         }
     }
     let pairs = assign(&costs, 1.0);

@@ -6,6 +6,7 @@ use arenad::handover::{Gaps, Keypoint, MAX_ANIMALS, Pose, Poses};
 use arenad::space::InCamera;
 use arenad::stamp::{Stamp, WallTime};
 use arenad::zones::Zones;
+use std::f32::consts::TAU;
 
 /// Numbers that look random and are the same for the same seed.
 #[derive(Clone, Debug)]
@@ -142,7 +143,7 @@ impl World {
             .map(|n| Walker {
                 at: [120.0 + 120.0 * n as f32, 100.0 + 80.0 * n as f32],
                 velocity: [0.0; 2],
-                heading: dice.share() * 6.28,
+                heading: dice.share() * TAU,
                 goal: None,
                 goal_s: 0.0,
                 inside_s: 0.0,
@@ -261,7 +262,7 @@ impl World {
     fn ghost(&mut self) -> Pose {
         let dice = &mut self.dice;
         let at = InCamera { x: dice.share() * SIZE[0], y: dice.share() * SIZE[1] };
-        let (heading, who, score) = (dice.share() * 6.28, dice.below(4), 0.3 + 0.25 * dice.share());
+        let (heading, who, score) = (dice.share() * TAU, dice.below(4), 0.3 + 0.25 * dice.share());
         pose(at, heading, looks(who, 0.5), score, |_| Some([0.0; 2]))
     }
 }
