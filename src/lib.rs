@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod act;
 pub mod config;
 pub mod handover;
 pub mod infer;
@@ -12,3 +13,5 @@ pub mod source;
 pub mod sink;
 pub mod space;
 pub mod stamp;
+pub mod track;
+pub mod zones;
