@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod decode;
 pub mod handover;
 pub mod infer;
 pub mod ledger;
