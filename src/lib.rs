@@ -4,6 +4,7 @@
 
 pub mod act;
 pub mod config;
+pub mod decode;
 pub mod handover;
 pub mod infer;
 pub mod ledger;
