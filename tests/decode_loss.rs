@@ -2,7 +2,7 @@
 
 mod clips;
 
-use arenad::handover::{AccessUnit, Gap, GapReason};
+use arenad::handover::{AccessUnit, Codec, Gap, GapReason};
 use bytes::Bytes;
 use clips::Outcome;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn assert_exact(name: &str, outcome: &Outcome, what: &str) {
     }
 }
 
-/// Display places of the pictures from which on all is well again: IDR pictures, and IRAP pictures with what is shown after them.
+/// Display places of the frames shown.
 fn shown_places(outcome: &Outcome) -> Vec<i64> {
     outcome.frames.iter().map(|(frame, _)| frame.stamp.captured.0 / 40_000_000).collect()
 }
@@ -80,6 +80,20 @@ fn truncated_access_units_are_survived() {
 }
 
 #[test]
+fn a_truncated_jpeg_is_not_shown_and_the_next_is() {
+    let whole = clips::read("colour420.jpg");
+    let half = whole[..whole.len() / 2].to_vec();
+    let units: Vec<_> = [whole.clone(), half, whole]
+        .into_iter()
+        .enumerate()
+        .map(|(place, data)| clips::unit(Codec::Jpeg, data, place as u64, place as i64 * 3600))
+        .collect();
+    let outcome = clips::decode(&units);
+    assert_eq!(outcome.gaps(), [Gap { first: 1, last: 1, reason: GapReason::Corrupt }]);
+    outcome.assert_accounts_for(2, "jpeg");
+}
+
+#[test]
 fn the_next_key_picture_recovers() {
     // Clip, lost access unit, first display place from which on every picture is shown again.
     let cases = [
@@ -120,6 +134,21 @@ fn a_lost_picture_that_nothing_refers_to_costs_itself_only() {
         let outcome = clips::decode(&without(&units, at, true));
         assert_eq!(outcome.frames.len(), units.len() - 1, "without {at}");
     }
+}
+
+#[test]
+fn a_slice_lost_from_the_middle_of_a_picture_is_seen() {
+    let mut units = clips::units("slices.h264");
+    // The third of four slices of a picture in the first group.
+    let data = units[2].data.clone();
+    let starts: Vec<usize> = (0..data.len() - 3).filter(|at| data[*at..].starts_with(&[0, 0, 1])).collect();
+    assert_eq!(starts.len(), 4);
+    units[2].data = [&data[..starts[2]], &data[starts[3]..]].concat().into();
+    units[2].packets_lost = 1;
+    let outcome = clips::decode(&units);
+    assert_exact("slices.h264", &outcome, "slice lost");
+    assert_eq!(shown_places(&outcome), [0, 1, 6, 7, 8, 9, 10, 11]);
+    outcome.assert_accounts_for(11, "slice lost");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub fn units(name: &str) -> Vec<AccessUnit> {
 }
 
 /// Splits Annex B before the first NAL unit of each picture.
-fn split(stream: &[u8], codec: Codec) -> Vec<Vec<u8>> {
+pub fn split(stream: &[u8], codec: Codec) -> Vec<Vec<u8>> {
     let mut starts: Vec<usize> = (0..stream.len() - 3).filter(|at| stream[*at..].starts_with(&[0, 0, 1])).collect();
     starts.push(stream.len());
     let mut units: Vec<Vec<u8>> = vec![Vec::new()];
