@@ -1,1 +1,3 @@
 //! Everything a camera is: renders an arena with known truth and serves it over RTSP. Never imported by the line.
+
+pub mod broker;

@@ -121,13 +121,7 @@ impl Dial {
             options.set_transport(v5::Transport::Tls(tls.clone()));
         }
         if let Some((topic, payload)) = &self.will {
-            options.set_last_will(v5::LastWill::new(
-                topic.clone(),
-                payload.to_vec(),
-                v5::QoS::AtLeastOnce,
-                true,
-                None,
-            ));
+            options.set_last_will(v5::LastWill::new(topic.clone(), payload.to_vec(), v5::QoS::AtLeastOnce, true, None));
         }
         options
     }

@@ -285,7 +285,12 @@ impl MqttSink {
     }
 
     /// The last events, "stopped", and the end of the connection once the broker has them.
-    async fn farewell(&mut self, publisher: &Publisher, mut driving: Pin<&mut impl Future<Output = Ended>>, mut acks: Acks) {
+    async fn farewell(
+        &mut self,
+        publisher: &Publisher,
+        mut driving: Pin<&mut impl Future<Output = Ended>>,
+        mut acks: Acks,
+    ) {
         self.say_status(Some(publisher), Some(DaemonState::Stopped), &acks);
         let acknowledged = async {
             while !acks.is_empty() {
