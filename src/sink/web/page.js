@@ -14,6 +14,7 @@ let pause = 500;       // milliseconds until the next attempt to connect
 let drawn = [];        // when the last pictures were drawn, for the page's own rate
 let shownAge = null;   // capture to drawn, as the daemon measured it
 let lastPicture = 0;
+let lastHeard = 0;     // statistics come each second, so silence is a fault
 let newest = -1;
 const trails = new Map(); // id -> [{x, y, t}]
 
@@ -22,8 +23,9 @@ const trails = new Map(); // id -> [{x, y, t}]
 function connect() {
   socket = new WebSocket((location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/ws");
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => { pause = 500; newest = -1; lastPicture = performance.now(); };
+  socket.onopen = () => { pause = 500; newest = -1; lastPicture = lastHeard = performance.now(); };
   socket.onmessage = (message) => {
+    lastHeard = performance.now();
     if (typeof message.data === "string") told(JSON.parse(message.data));
     else pictured(message.data);
   };
@@ -102,14 +104,15 @@ function remember(scene) {
 function draw() {
   if (!shown) return;
   const [width, height] = shown.size;
-  canvas.style.aspectRatio = width + " / " + height;
+  canvas.style.setProperty("--ratio", width / height);
   const box = canvas.getBoundingClientRect();
   const dots = window.devicePixelRatio || 1;
   const wide = Math.max(1, Math.round(box.width * dots));
   const high = Math.max(1, Math.round(wide * height / width));
   if (canvas.width !== wide || canvas.height !== high) { canvas.width = wide; canvas.height = high; }
   const scale = wide / width;
-  const unit = Math.max(1, wide / 640);
+  // Lines and words grow with the picture, but not to posters.
+  const unit = Math.max(dots * 0.8, Math.min(wide / 640, dots * 1.25));
   // A pixel's centre is its coordinate, hence the half.
   const at = ([x, y]) => [(x + 0.5) * scale, (y + 0.5) * scale];
   ink.fillStyle = "#0b0c0d";
@@ -146,6 +149,7 @@ function drawZones(at, unit) {
 
 function drawTrails(at, unit) {
   ink.lineWidth = 2 * unit;
+  ink.lineCap = "butt"; // round ends would show as dots where see-through pieces meet
   for (const [id, trail] of trails) {
     ink.strokeStyle = colourOf(id);
     const now = trail.length ? trail[trail.length - 1].t : 0;
@@ -160,6 +164,7 @@ function drawTrails(at, unit) {
     }
   }
   ink.globalAlpha = 1;
+  ink.lineCap = "round";
 }
 
 function drawHidden(animal, at, unit, taken) {
@@ -254,6 +259,9 @@ function tellState() {
   if (!socket || socket.readyState !== WebSocket.OPEN) {
     [words, kind] = ["no connection", "bad"];
     why = "No connection to arenad. Trying again.";
+  } else if (performance.now() - lastHeard > 3000) {
+    [words, kind] = ["no answer", "bad"];
+    why = "arenad does not answer.";
   } else if (news && news.stats.camera === "retrying") {
     [words, kind] = ["camera lost", "bad"];
     why = "Camera lost" + (news.camera ? ": " + news.camera : "") + ". Trying again.";
@@ -265,7 +273,7 @@ function tellState() {
     why = "The camera is connected, but no pictures come.";
   }
   if (pill.textContent !== words) { pill.textContent = words; pill.className = "pill " + kind; }
-  if (banner.textContent !== why) { banner.textContent = why; banner.className = kind; banner.hidden = !why; }
+  if (banner.textContent !== why) { banner.textContent = why; banner.className = kind; banner.hidden = !why; canvas.classList.toggle("stale", !!why); }
 }
 
 /// Rows by key, made once and then only their words changed.
@@ -382,5 +390,9 @@ function tellEvent(event) {
 
 for (const box of document.querySelectorAll(".show input")) box.addEventListener("change", draw);
 new ResizeObserver(draw).observe($("view"));
-setInterval(tellState, 1000);
+setInterval(() => {
+  tellState();
+  // A half-open connection never closes by itself.
+  if (socket?.readyState === WebSocket.OPEN && performance.now() - lastHeard > 15000) socket.close();
+}, 1000);
 connect();
