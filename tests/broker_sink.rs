@@ -217,9 +217,13 @@ fn events_made_while_the_broker_is_away_arrive_at_the_next_one() {
         let second = Broker::start(0).expect("another broker");
         let mut consumer = Consumer::new(second.addr(), "consumer").await;
         wire.to.send_replace(Some(second.addr()));
-        for frame in 1..10 {
-            assert_eq!(consumer.next_of("event").await.json()["frame"], frame);
+        let mut frames = Vec::new();
+        while frames.last() != Some(&9) {
+            frames.extend(consumer.next_of("event").await.json()["frame"].as_u64());
         }
+        // The cut may have swallowed the acknowledgement of frame 0: at least once is what was promised.
+        frames.retain(|frame| *frame != 0);
+        assert_eq!(frames, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(ledger.counters.mqtt_connections.get(), 2);
         close(sinks).await;
     });
