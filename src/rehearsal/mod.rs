@@ -109,3 +109,4 @@ pub enum RehearsalError {
 pub mod camera;
 pub mod encode;
 pub mod broker;
+pub mod video;
