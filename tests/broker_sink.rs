@@ -324,6 +324,17 @@ fn an_absent_broker_is_named() {
     );
 }
 
+#[test]
+fn a_broker_that_hangs_up_is_named() {
+    let port = answering(&[]);
+    assert_eq!(
+        probed(config(port)),
+        format!(
+            "mqtt broker 127.0.0.1:{port}: refused the connection: it closed the connection without a word, as brokers do when TLS is set on one side only; look into the broker's log"
+        )
+    );
+}
+
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }

@@ -115,7 +115,7 @@ impl Door {
         if now.saturating_add(self.period_ns / 4) < due && due.saturating_sub(now) < 1_000_000_000 {
             return false;
         }
-        let next = due.clamp(now.saturating_sub(self.period_ns / 2), now) + self.period_ns;
+        let next = due.clamp(now.saturating_sub(self.period_ns / 2), now + self.period_ns / 4) + self.period_ns;
         self.next_due.store(next, Relaxed);
         true
     }
