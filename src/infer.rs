@@ -91,8 +91,7 @@ pub fn open(
             }
         },
     };
-    let input = &contract.written.input;
-    engine.run(&vec![0.0; 3 * input.width as usize * input.height as usize])?;
+    engine.run(&vec![0.0; contract.input_len()])?;
     Ok(engine)
 }
 

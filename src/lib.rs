@@ -9,6 +9,8 @@ pub mod handover;
 pub mod infer;
 pub mod ledger;
 pub mod model;
+pub mod pipeline;
+pub mod pose;
 pub mod preprocess;
 pub mod rehearsal;
 pub mod sink;

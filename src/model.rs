@@ -212,6 +212,11 @@ impl Contract {
         Ok(Self { folder: folder.to_owned(), written, weights: bytes.into() })
     }
 
+    /// How many values the input tensor holds.
+    pub fn input_len(&self) -> usize {
+        3 * self.written.input.width as usize * self.written.input.height as usize
+    }
+
     /// Index of the keypoint `name`.
     pub fn keypoint(&self, name: &str) -> Option<usize> {
         self.written.keypoints.iter().position(|keypoint| keypoint == name)

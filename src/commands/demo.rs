@@ -14,6 +14,7 @@ use arenad::rehearsal::camera::{CameraOptions, RehearsalCamera};
 use arenad::stamp::Clock;
 use judge::Judge;
 use stage::Stage;
+pub(super) use stage::{rule, zones};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,8 +94,8 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
             library: args.onnxruntime_library.clone(),
         },
         tracker: config::Tracker::default(),
-        zones: stage::zones(),
-        rules: vec![stage::rule()],
+        zones: zones(),
+        rules: vec![rule()],
         mqtt: Some(config::Mqtt {
             host: broker.ip().to_string(),
             port: broker.port(),

@@ -99,7 +99,8 @@ impl Intake<'_> {
 
 fn report(net: &NetHandle, state: &SourceState) {
     match state {
-        SourceState::Connecting => net.set_camera_state(CameraState::Connecting, ""),
+        // A further attempt is part of the state before it.
+        SourceState::Connecting => {}
         SourceState::Live { codec, size } => {
             let size = size.map(|size| format!(" {}x{}", size.width, size.height)).unwrap_or_default();
             net.set_camera_state(CameraState::Live, &format!("{codec:?}{size}"));

@@ -61,10 +61,9 @@ impl Tracking {
         ledger: Arc<Ledger>,
     ) -> Result<Self, PipelineError> {
         let engine = infer::open(contract, model.engine, model.threads, model.library.as_deref())?;
-        let input = &contract.written.input;
         Ok(Self {
             preprocessor: Preprocessor::new(contract),
-            input: vec![0.0; 3 * input.width as usize * input.height as usize],
+            input: vec![0.0; contract.input_len()],
             engine,
             reader: PoseReader::new(contract)?,
             tracker: parts.tracker,

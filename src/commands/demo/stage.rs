@@ -90,7 +90,7 @@ fn play(mut arena: Arena, mut encoder: Encoder, clock: Clock, camera: &Rehearsal
 }
 
 /// The rendered arena's zones, camera pixels.
-pub(super) fn zones() -> Vec<ZoneArea> {
+pub(in crate::commands) fn zones() -> Vec<ZoneArea> {
     let zone = |name: &str, sheltered, corners: &[(f32, f32)]| ZoneArea {
         name: name.to_owned(),
         sheltered,
@@ -106,7 +106,7 @@ pub(super) fn zones() -> Vec<ZoneArea> {
 }
 
 /// A pulse when a nose comes to the western ramp.
-pub(super) fn rule() -> Rule {
+pub(in crate::commands) fn rule() -> Rule {
     Rule {
         name: "nose-at-west-ramp".to_owned(),
         identity: None,
