@@ -61,7 +61,7 @@ struct Sample {
     key: bool,
 }
 
-/// Writes one H.264 track.
+/// Writes one H.264 track. After an error of the disk it is of no more use; what was written before stays readable.
 #[derive(Debug)]
 pub struct Mp4Writer {
     path: PathBuf,
@@ -137,7 +137,7 @@ impl Mp4Writer {
         Ok(())
     }
 
-    /// Writes the rest and the index. Without pictures the file holds none and says so to nobody: it is an empty movie.
+    /// Writes the rest and the index. Without a picture the file stays without an index.
     pub fn finish(mut self) -> Result<(), VideoError> {
         if let Some((_, sample)) = self.waiting.take() {
             self.samples.push(sample);
@@ -282,16 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_holds_what_was_whole() {
+    fn a_file_whose_new_index_does_not_count_yet_is_still_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, pictures) = (folder.path().join("video.mp4"), pictures(65));
         written(&path, FrameRate::THIRTY, &pictures).finish().expect("finished");
-        let whole = std::fs::read(&path).expect("the file");
-        // An index that was appended, but whose head was not yet turned.
-        let mut unturned = whole.clone();
+        let mut bytes = std::fs::read(&path).expect("the file");
         let place = boxes::ftyp().len();
-        unturned[place..place + 16].copy_from_slice(&boxes::free());
-        assert!(re_mp4::Mp4::read_bytes(&unturned).is_ok());
+        bytes[place..place + 16].copy_from_slice(&boxes::free());
+        std::fs::write(&path, bytes).expect("written");
+        let found = read(&path);
+        assert_eq!(found[found.len() - 65..], expected(FrameRate::THIRTY, &pictures));
     }
 
     #[test]
