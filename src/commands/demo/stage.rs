@@ -6,7 +6,7 @@ use arenad::handover::PictureSize;
 use arenad::rehearsal::camera::{Picture, RehearsalCamera};
 use arenad::rehearsal::encode::{EncodeError, EncodeSettings, Encoder, FrameRate};
 use arenad::rehearsal::{Arena, HEIGHT, Look, WIDTH, i420_from_rgb};
-use arenad::stamp::Clock;
+use arenad::stamp::{Clock, WallTime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// Frames a second.
 const RATE: FrameRate = FrameRate::THIRTY;
+
+/// The stage may lag this much before it leaves a picture out.
+const LAG_MOST: Duration = Duration::from_millis(100);
 
 /// What keeps the stage dark.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +67,11 @@ impl Drop for Stage {
 fn play(mut arena: Arena, mut encoder: Encoder, clock: Clock, camera: &RehearsalCamera, judge: &Judge, ending: &AtomicBool) {
     let mut rgb = vec![0; WIDTH * HEIGHT * 3];
     let mut i420 = vec![0; WIDTH * HEIGHT * 3 / 2];
-    let period = Duration::from_secs_f64(1.0 / RATE.hz());
-    let mut due = Instant::now();
+    let (start, began) = (clock.wall(), Instant::now());
+    let mut index = 0;
     while !ending.load(Ordering::Relaxed) {
-        let captured = clock.wall();
+        // A camera's pictures are evenly spaced, whenever its encoder gets to them.
+        let captured = WallTime(start.0 + RATE.nanos(index));
         arena.render(&mut rgb);
         i420_from_rgb(&rgb, WIDTH, HEIGHT, &mut i420);
         judge.learn(captured, arena.truth());
@@ -79,12 +83,12 @@ fn play(mut arena: Arena, mut encoder: Encoder, clock: Clock, camera: &Rehearsal
             }
         }
         arena.step();
-        due += period;
-        let now = Instant::now();
-        match due.checked_duration_since(now) {
+        index += 1;
+        let due = Duration::from_nanos(u64::try_from(RATE.nanos(index)).unwrap_or(0));
+        match due.checked_sub(began.elapsed()) {
             Some(rest) => std::thread::sleep(rest),
-            // A machine that was held up goes on from now; a camera does not catch up either.
-            None => due = now,
+            // A machine that was held up leaves pictures out; a camera does not catch up either.
+            None => index += i64::from(began.elapsed() > due + LAG_MOST),
         }
     }
 }
