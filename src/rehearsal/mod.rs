@@ -108,3 +108,4 @@ pub enum RehearsalError {
 }
 pub mod camera;
 pub mod encode;
+pub mod labels;
