@@ -148,7 +148,7 @@ impl Merge<'_> {
             self.pieces.begin()?;
             self.run.clone_from(&file.about().run);
         }
-        let (mut read, mut read_to, mut out_of_order) = (0, None, None);
+        let (mut read, mut read_to, mut out_of_order) = (0_u64, None, None);
         while let Some(columns) = file.next() {
             let columns = match columns {
                 Ok(columns) => columns,
@@ -165,7 +165,7 @@ impl Merge<'_> {
                 read += 1;
             }
             if let Some(rows) = file.rows() {
-                share(f64::from(u32::try_from(read).unwrap_or(u32::MAX)) / rows.max(1) as f64);
+                share(read as f64 / rows.max(1) as f64);
             }
         }
         if let Some((frame, next)) = out_of_order {
