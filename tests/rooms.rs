@@ -91,8 +91,8 @@ const ROOMS: &[Room] = &[
             "hash order",
         ],
     },
-    // Everything a camera is, and the broker of the demo. The line never imports it.
-    Room { name: "rehearsal", imports: &["config", "ledger", "model"], touches: &[ALL] },
+    // Everything a camera is, and the broker of the demo; its truth is written as poses are. The line never imports it.
+    Room { name: "rehearsal", imports: &["config", "ledger", "model", "export"], touches: &[ALL] },
     Room {
         name: "pipeline",
         imports: &[

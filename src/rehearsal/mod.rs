@@ -110,3 +110,4 @@ pub mod camera;
 pub mod encode;
 pub mod broker;
 pub mod video;
+pub mod labels;
