@@ -87,7 +87,7 @@ fn film(args: &Args) -> Result<(), Failure> {
         arena.render(&mut rgb);
         i420_from_rgb(&rgb, WIDTH, HEIGHT, &mut i420);
         let coded = encoder.encode(&i420, false).map_err(fatal)?;
-        video.write(&coded.annexb, coded.key, rate.ticks_90k(i64::try_from(frame).unwrap_or(0))).map_err(fatal)?;
+        video.write(&coded.annexb, coded.key, rate.ticks_90k(frame)).map_err(fatal)?;
         truth.write(frame, &arena.truth()).map_err(fatal)?;
         arena.step();
         progress.at(frame + 1);

@@ -5,7 +5,7 @@ use super::run::{contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, EngineChoice, Transport};
 use arenad::decode::Decode;
-use arenad::export::dlc::PosesCsv;
+use arenad::export::PosesCsv;
 use arenad::handover::{Frame, Gaps};
 use arenad::ledger::Ledger;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, file_info};
@@ -164,7 +164,8 @@ impl Replay {
             }
         }
         self.poses.write_scene(scene).map_err(fatal)?;
-        self.files.write(scene).map_err(fatal)
+        self.files.write(scene);
+        Ok(())
     }
 
     fn note(&mut self, gaps: &Gaps) -> Result<(), Failure> {
@@ -173,10 +174,11 @@ impl Replay {
                 self.poses.write_missing(frame).map_err(fatal)?;
             }
         }
-        self.files.note_gaps(gaps).map_err(fatal)
+        self.files.note_gaps(gaps);
+        Ok(())
     }
 
-    fn finish(self) -> Result<Vec<PathBuf>, Failure> {
+    fn finish(mut self) -> Result<Vec<PathBuf>, Failure> {
         self.poses.finish().map_err(fatal)?;
         self.files.finish().map_err(fatal)
     }

@@ -88,7 +88,7 @@ fn play(mut arena: Arena, mut encoder: Encoder, clock: Clock, camera: &Rehearsal
         match due.checked_sub(began.elapsed()) {
             Some(rest) => std::thread::sleep(rest),
             // A machine that was held up leaves pictures out; a camera does not catch up either.
-            None => index += i64::from(began.elapsed() > due + LAG_MOST),
+            None => index += u64::from(began.elapsed() > due + LAG_MOST),
         }
     }
 }
