@@ -44,7 +44,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let config = bench_config(&args).map_err(fatal)?;
     let parts = TrackingParts::new(&config, &contract, clock, Arc::clone(&ledger)).map_err(start_failure)?;
-    let mut tracking = Tracking::new(&contract, &config.model, parts, clock, Arc::clone(&ledger)).map_err(start_failure)?;
+    let mut tracking =
+        Tracking::new(&contract, &config.model, parts, clock, Arc::clone(&ledger)).map_err(start_failure)?;
     let units = film(args.frames)?;
     let mut decode = Decode::new(FRAME_BUFFERS, ledger, clock);
     let mut times = Times::default();
@@ -61,7 +62,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     }
     times.line = began.elapsed();
     let engine = tracking.engine();
-    if args.json { times.print_json(engine, args.threads) } else { times.print_table(engine, args.threads) }
+    if args.json {
+        times.print_json(engine, args.threads)
+    } else {
+        times.print_table(engine, args.threads)
+    }
     Ok(())
 }
 
@@ -137,7 +142,8 @@ struct Times {
 impl Times {
     fn take(&mut self, delivery: &Delivery) {
         let steps = &delivery.steps;
-        let between = |from: arenad::stamp::Monotonic, to: arenad::stamp::Monotonic| Duration::from_nanos(to.nanos_since(from));
+        let between =
+            |from: arenad::stamp::Monotonic, to: arenad::stamp::Monotonic| Duration::from_nanos(to.nanos_since(from));
         self.preprocess.push(between(steps.taken, steps.preprocessed));
         self.infer.push(between(steps.preprocessed, steps.inferred));
         self.pose.push(between(steps.inferred, steps.posed));
@@ -181,7 +187,9 @@ impl Times {
         let steps: serde_json::Map<_, _> = self
             .rows()
             .into_iter()
-            .map(|(name, median, p99)| (name.replace(' ', "_"), serde_json::json!({"median_ms": median, "p99_ms": p99})))
+            .map(|(name, median, p99)| {
+                (name.replace(' ', "_"), serde_json::json!({"median_ms": median, "p99_ms": p99}))
+            })
             .collect();
         let frames = self.rest.len();
         let fps = self.frames_per_second();

@@ -59,7 +59,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     table.good("config", args.config.display());
     if let Ok(contract) = contract(config.model.folder.as_deref()).map_err(|failure| table.wrong("model", failure)) {
         let written = &contract.written;
-        table.good("model", format!("{}: {} keypoints, {} identities", written.name, written.keypoints.len(), written.identities.len()));
+        table.good(
+            "model",
+            format!("{}: {} keypoints, {} identities", written.name, written.keypoints.len(), written.identities.len()),
+        );
         check_line(&config, &contract, Duration::from_secs(args.seconds), &mut table);
     }
     check_sinks(&config, &mut table);
@@ -83,8 +86,13 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
         Err(error) => return table.wrong("engine", error),
     };
     table.good("engine", format!("{}, {} thread(s)", tracking.engine(), config.model.threads));
-    if config.model.engine != EngineChoice::OnnxRuntime && onnxruntime::find().is_none() && config.model.library.is_none() {
-        println!("        hint       ONNX Runtime is several times faster: pip install onnxruntime and set model.onnxruntime_library");
+    if config.model.engine != EngineChoice::OnnxRuntime
+        && onnxruntime::find().is_none()
+        && config.model.library.is_none()
+    {
+        println!(
+            "        hint       ONNX Runtime is several times faster: pip install onnxruntime and set model.onnxruntime_library"
+        );
     }
     let mut timed = Timed::default();
     let heard = watch(config, clock, &ledger, limit, &mut |frame, decode_took| {
@@ -138,7 +146,9 @@ impl Timed {
     }
 
     fn words(&self) -> String {
-        let mean = |times: &[Duration]| times.iter().map(Duration::as_secs_f64).sum::<f64>() * 1000.0 / times.len().max(1) as f64;
+        let mean = |times: &[Duration]| {
+            times.iter().map(Duration::as_secs_f64).sum::<f64>() * 1000.0 / times.len().max(1) as f64
+        };
         format!(
             "{} frames: decode {:.1} ms, preprocess to act {:.1} ms on average; the last was {:.0} ms old; {} animal(s) in it",
             self.count(),
@@ -162,14 +172,19 @@ fn watch(
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let (camera, heard, counted) = (config.camera.clone(), Arc::clone(&units), Arc::clone(ledger));
     let receive = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return heard.close() };
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return heard.close();
+        };
         let mut emit = |unit| drop(heard.offer(Heard::Unit(unit)));
         let mut state = |state| drop(heard.offer(Heard::State(state)));
         runtime.block_on(source::run(&camera, clock, &counted, stopped, &mut emit, &mut state));
         runtime.shutdown_background();
         heard.close();
     };
-    let thread = std::thread::Builder::new().name("source".to_owned()).spawn(receive).map_err(|error| (false, error.to_string()))?;
+    let thread = std::thread::Builder::new()
+        .name("source".to_owned())
+        .spawn(receive)
+        .map_err(|error| (false, error.to_string()))?;
     let outcome = see_units(&units, Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock), limit, see);
     stop.send_replace(true);
     // The thread ends within the source's own limits; its fault would show as missing pictures.
@@ -197,7 +212,9 @@ fn see_units(
                 let start = Instant::now();
                 let mut frames = Vec::new();
                 match decode.decode(&unit, &mut |frame| frames.push(frame)) {
-                    Err(error @ arenad::decode::DecodeError::Unsupported { .. }) => return Err((true, error.to_string())),
+                    Err(error @ arenad::decode::DecodeError::Unsupported { .. }) => {
+                        return Err((true, error.to_string()));
+                    }
                     Err(error) => last = error.to_string(),
                     Ok(()) => {}
                 }
@@ -228,14 +245,18 @@ fn check_sinks(config: &Config, table: &mut Table) {
         None => println!("-       files      not configured"),
         Some(files) => match writable(&files.folder) {
             Ok(()) => table.good("files", files.folder.display()),
-            Err(error) => table.wrong("files", format!("{}: {error}; name a folder that can be written", files.folder.display())),
+            Err(error) => {
+                table.wrong("files", format!("{}: {error}; name a folder that can be written", files.folder.display()))
+            }
         },
     }
     match &config.web {
         None => println!("-       web        not configured"),
         Some(web) => match TcpListener::bind(web.listen) {
             Ok(_) => table.good("web", format!("http://{}/", web.listen)),
-            Err(error) => table.wrong("web", format!("{}: {error}; choose another web.listen or stop what uses it", web.listen)),
+            Err(error) => {
+                table.wrong("web", format!("{}: {error}; choose another web.listen or stop what uses it", web.listen))
+            }
         },
     }
 }

@@ -54,7 +54,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let clock = Clock::new();
     let began = Instant::now();
     let broker = Broker::start(args.mqtt_port).map_err(configuration)?;
-    let camera = Arc::new(RehearsalCamera::start(CameraOptions { seed: args.seed, ..CameraOptions::default() }).map_err(fatal)?);
+    let camera =
+        Arc::new(RehearsalCamera::start(CameraOptions { seed: args.seed, ..CameraOptions::default() }).map_err(fatal)?);
     let judge = Judge::default();
     let mut stage = Stage::start(args.seed, clock, Arc::clone(&camera), judge.clone()).map_err(fatal)?;
     let config = demo_config(&args, &camera, broker.addr())?;
@@ -172,6 +173,11 @@ fn farewell(ledger: &Ledger, judge: &Judge, first: Option<Duration>, data: &std:
         latencies.infer.quantile_ms(0.5),
     );
     println!("{}", judge.verdict());
-    println!("{} rows in {} file(s) below {}", counters.rows_written.get(), counters.files_finished.get(), data.display());
+    println!(
+        "{} rows in {} file(s) below {}",
+        counters.rows_written.get(),
+        counters.files_finished.get(),
+        data.display()
+    );
     Ok(())
 }

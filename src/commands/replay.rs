@@ -48,8 +48,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = replay_config(&args)?;
     let contract = contract(config.model.folder.as_deref())?;
     let source = FileSource::open(&args.input).map_err(configuration)?;
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| configuration(format!("{}: {error}; give -o a folder that can be written", args.out.display())))?;
+    std::fs::create_dir_all(&args.out).map_err(|error| {
+        configuration(format!("{}: {error}; give -o a folder that can be written", args.out.display()))
+    })?;
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let parts = TrackingParts::new(&config, &contract, clock, Arc::clone(&ledger)).map_err(start_failure)?;
     let tracking = Tracking::new(&contract, &config.model, parts, clock, Arc::clone(&ledger)).map_err(start_failure)?;

@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn only_seen_points_of_named_animals_are_written() {
         let mut csv = writer();
-        csv.write_scene(&scene(7, &[(Some(0), State::Predicted), (Some(1), State::Seen), (None, State::Seen)])).unwrap();
+        csv.write_scene(&scene(7, &[(Some(0), State::Predicted), (Some(1), State::Seen), (None, State::Seen)]))
+            .unwrap();
         assert_eq!(body(csv), "7,,,,12.35,6.00,0.970\n");
     }
 

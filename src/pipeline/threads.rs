@@ -110,11 +110,7 @@ fn report(net: &NetHandle, state: &SourceState) {
 }
 
 /// `decode`: access units in, frames in display order out. The slot is where lateness is shed.
-pub(super) fn decode(
-    daemon: &Daemon,
-    mut decode: Decode,
-    ledger: Arc<Ledger>,
-) -> impl FnOnce() + Send + 'static {
+pub(super) fn decode(daemon: &Daemon, mut decode: Decode, ledger: Arc<Ledger>) -> impl FnOnce() + Send + 'static {
     let (units, frames, left) = (Arc::clone(&daemon.units), Arc::clone(&daemon.frames), Arc::clone(&daemon.left));
     move || {
         let closing = Arc::clone(&frames);

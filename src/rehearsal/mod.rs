@@ -106,8 +106,8 @@ pub enum RehearsalError {
         allowed: String,
     },
 }
+pub mod broker;
 pub mod camera;
 pub mod encode;
-pub mod broker;
-pub mod video;
 pub mod labels;
+pub mod video;

@@ -37,7 +37,12 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Renders in real time from now on; the judge hears the truth of each picture.
-    pub(super) fn start(seed: u64, clock: Clock, camera: Arc<RehearsalCamera>, judge: Judge) -> Result<Self, StageError> {
+    pub(super) fn start(
+        seed: u64,
+        clock: Clock,
+        camera: Arc<RehearsalCamera>,
+        judge: Judge,
+    ) -> Result<Self, StageError> {
         let size = PictureSize { width: WIDTH as u32, height: HEIGHT as u32 };
         let encoder = Encoder::new(size, RATE, EncodeSettings::default())?;
         let ending = Arc::new(AtomicBool::new(false));
@@ -64,7 +69,14 @@ impl Drop for Stage {
     }
 }
 
-fn play(mut arena: Arena, mut encoder: Encoder, clock: Clock, camera: &RehearsalCamera, judge: &Judge, ending: &AtomicBool) {
+fn play(
+    mut arena: Arena,
+    mut encoder: Encoder,
+    clock: Clock,
+    camera: &RehearsalCamera,
+    judge: &Judge,
+    ending: &AtomicBool,
+) {
     let mut rgb = vec![0; WIDTH * HEIGHT * 3];
     let mut i420 = vec![0; WIDTH * HEIGHT * 3 / 2];
     let (start, began) = (clock.wall(), Instant::now());
