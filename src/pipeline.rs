@@ -80,6 +80,9 @@ pub enum Notice {
     Stop,
 }
 
+/// Sees each delivery on the tracking thread before the sinks do; must not block.
+pub type Witness = Box<dyn FnMut(&Delivery) + Send>;
+
 /// What to run, already read and checked.
 pub struct Plan<'a> {
     /// The configuration.
@@ -90,8 +93,8 @@ pub struct Plan<'a> {
     pub clock: Clock,
     /// The process's ledger.
     pub ledger: Arc<Ledger>,
-    /// Sees each delivery on the tracking thread before it goes to the sinks; must not block. The demo's judge.
-    pub witness: Option<Box<dyn FnMut(&Delivery) + Send>>,
+    /// The demo's judge.
+    pub witness: Option<Witness>,
 }
 
 /// A running daemon. Dropping it stops it.

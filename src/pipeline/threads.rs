@@ -1,9 +1,9 @@
 //! What each thread of the daemon does, from its queue to the next.
 
-use super::{Daemon, Notice, Tracking};
+use super::{Daemon, Notice, Tracking, Witness};
 use crate::config::Camera;
 use crate::decode::{Decode, DecodeError};
-use crate::handover::{AccessUnit, Delivery, Frame, GapReason, Line, Offer, Slot};
+use crate::handover::{AccessUnit, Frame, GapReason, Line, Offer, Slot};
 use crate::ledger::Ledger;
 use crate::sink::net::NetHandle;
 use crate::sink::wire::CameraState;
@@ -159,7 +159,7 @@ fn hand_over(frames: &Slot<Frame>, mut frame: Frame, ledger: &Ledger) {
 pub(super) fn track(
     daemon: &Daemon,
     mut tracking: Tracking,
-    mut witness: Option<Box<dyn FnMut(&Delivery) + Send>>,
+    mut witness: Option<Witness>,
 ) -> impl FnOnce() + Send + 'static {
     let (frames, notices) = (Arc::clone(&daemon.frames), Arc::clone(&daemon.notices));
     let (net, files, left) = (Arc::clone(&daemon.net), daemon.files.clone(), Arc::clone(&daemon.left));
