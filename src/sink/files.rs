@@ -11,6 +11,8 @@ mod pause;
 mod rows;
 pub mod schema;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use error::FilesError;

@@ -22,8 +22,8 @@ pub enum FilesError {
         /// The system's words.
         source: Error,
     },
-    /// Somebody removed the open file.
-    #[error("files: {} was removed while it was written; rows go to a new file from here on; stop the daemon before removing its files", .file.display())]
+    /// Somebody removed a file that was not finished.
+    #[error("files: {} was removed before it was finished; rows go to a new file from here on; stop the daemon before removing its files", .file.display())]
     Removed {
         /// Which.
         file: PathBuf,

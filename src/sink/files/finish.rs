@@ -149,11 +149,11 @@ impl Conversion {
         let Self { stream, batches, target, temporary, rows, writer } = self;
         let fail = |error: std::io::Error| FilesError::finish(&target, error);
         let written = writer.is_some() && rows > 0;
-        if let Some(writer) = writer.filter(|_| written) {
+        if let Some(writer) = writer {
             let mut file = writer.into_inner().map_err(|error| FilesError::finish(&target, error))?;
             file.sync().map_err(fail)?;
             drop(file);
-            disk.rename(&temporary, &target).map_err(fail)?;
+            if written { disk.rename(&temporary, &target) } else { disk.remove(&temporary) }.map_err(fail)?;
         }
         let empty = std::fs::metadata(&stream).map_err(fail)?.len() == 0;
         if batches.is_damaged() && !empty {

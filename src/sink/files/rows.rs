@@ -127,7 +127,8 @@ impl Columns {
         let zone = animal.zone.and_then(|Zone(index)| info.zones.get(usize::from(index)));
         self.zone.append_option(zone.map(|zone| zone.name.as_str()));
         append_point(&mut self.centre, animal.centre);
-        for (column, keypoint) in self.keypoints.iter_mut().zip(&animal.keypoints) {
+        for (index, column) in self.keypoints.iter_mut().enumerate() {
+            let keypoint = animal.keypoints.get(index).copied().flatten();
             let keypoint = keypoint.filter(|keypoint| keypoint.at.is_finite() && keypoint.score.is_finite());
             let [x, y, score] = column;
             x.append_option(keypoint.map(|keypoint| keypoint.at.x));

@@ -56,17 +56,16 @@ impl OpenStream {
     /// Writes a batch and waits until it is on the disk. After an error the file is as it was before, or lost.
     pub(super) fn append(&mut self, disk: &dyn Disk, batch: &RecordBatch) -> Result<(), Torn> {
         let parts = self.encoder.encode(batch).map_err(|error| Torn::Mended(FilesError::Rows(error.to_string())))?;
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.as_slice()).copied().collect();
         let first = self.good == 0;
         let mut write = || {
-            for part in &parts {
-                self.file.write_all(part)?;
-            }
+            self.file.write_all(&bytes)?;
             self.file.sync()?;
             if first { self.path.parent().map_or(Ok(()), |folder| disk.sync_folder(folder)) } else { Ok(()) }
         };
         match write() {
             Ok(()) => {
-                self.good += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+                self.good += bytes.len() as u64;
                 Ok(())
             }
             Err(source) => {
