@@ -53,7 +53,8 @@ fn batch(model: &str, run: &str, rows: &[Row]) -> RecordBatch {
         ("arenad.keypoints", r#"["nose","tail"]"#),
         ("arenad.identities", r#"["R","G"]"#),
     ];
-    let told: std::collections::HashMap<String, String> = told.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let told: std::collections::HashMap<String, String> =
+        told.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let schema = Arc::new(Schema::new_with_metadata(fields, told));
     RecordBatch::try_new(schema, columns.into_iter().map(|(_, column)| column).collect()).unwrap()
 }
