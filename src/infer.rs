@@ -1,6 +1,16 @@
 //! Runs the model: the `Engine` seam and what comes out of it.
 
-use std::path::PathBuf;
+mod builtin;
+mod onnxruntime;
+mod recorded;
+
+pub use builtin::BuiltIn;
+pub use onnxruntime::OnnxRuntime;
+pub use recorded::Recorded;
+
+use crate::config::EngineChoice;
+use crate::model::Contract;
+use std::path::{Path, PathBuf};
 
 /// One output of the model, checked against the contract when the engine was opened.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,4 +71,100 @@ pub trait Engine: Send {
 
     /// Runs the model once. `input` is row-major NCHW (batch 1) as the contract says; the heads stay valid until the next run.
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError>;
+}
+
+/// Runs that an engine makes before its first frame, so that no frame pays for the first touch of its memory.
+const WARM_UP_RUNS: usize = 2;
+
+/// Opens the chosen engine with the contract's model and runs it on a black picture, which also checks what comes out.
+///
+/// `threads` is at least 1. `library` is where ONNX Runtime lies, for [`OnnxRuntime::open`]. With [`EngineChoice::Auto`] a missing
+/// library means the built-in engine; a library that was named but cannot be used is an error.
+pub fn open(
+    contract: &Contract,
+    choice: EngineChoice,
+    threads: usize,
+    library: Option<&Path>,
+) -> Result<Box<dyn Engine>, InferError> {
+    let mut engine: Box<dyn Engine> = match choice {
+        EngineChoice::BuiltIn => Box::new(BuiltIn::open(contract, threads)?),
+        EngineChoice::OnnxRuntime => Box::new(OnnxRuntime::open(contract, threads, library)?),
+        EngineChoice::Auto => match OnnxRuntime::open(contract, threads, library) {
+            Ok(engine) => Box::new(engine),
+            Err(InferError::Library { .. }) if library.is_none() => Box::new(BuiltIn::open(contract, threads)?),
+            Err(error) => return Err(error),
+        },
+    };
+    let black = vec![0.0; contract.input_len()];
+    for _ in 0..WARM_UP_RUNS {
+        engine.run(&black)?;
+    }
+    Ok(engine)
+}
+
+/// Heads as the contract shapes them, all zero.
+fn empty_heads(contract: &Contract) -> Heads {
+    let head = |output: &crate::model::WrittenOutput| Head {
+        name: output.name.clone(),
+        shape: output.shape,
+        values: vec![0.0; output.shape.iter().product()],
+    };
+    Heads(contract.written.outputs.iter().map(head).collect())
+}
+
+/// Says what the file has and what the contract has.
+fn answer(of: &str, got: &str, wanted: &str) -> String {
+    format!("{of}: got {got}; model.toml says {wanted}; export the model again, so that both agree")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bundled model's folder with one change to its contract.
+    fn changed(from: &str, to: &str) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bundled = Contract::bundled().expect("the bundled model");
+        std::fs::write(folder.path().join("model.onnx"), bundled.weights().expect("weights")).expect("a file");
+        let text = include_str!("../models/socialbox/model.toml");
+        assert!(text.contains(from), "{from}");
+        std::fs::write(folder.path().join("model.toml"), text.replace(from, to)).expect("a file");
+        let contract = Contract::read(folder.path()).expect("a contract");
+        match open(&contract, EngineChoice::BuiltIn, 1, None) {
+            Ok(_) => "opened".into(),
+            Err(error) => error.to_string().replace(&folder.path().display().to_string(), "m"),
+        }
+    }
+
+    #[test]
+    fn a_name_that_differs_names_both() {
+        assert_eq!(
+            changed("name = \"offsets\"", "name = \"vectors\""),
+            "model m/model.onnx: outputs: got keypoints, centre, offsets, identity; model.toml says vectors; export the model again, so that both agree"
+        );
+        assert_eq!(
+            changed("name = \"image\"", "name = \"picture\""),
+            "model m/model.onnx: inputs: got image; model.toml says picture; export the model again, so that both agree"
+        );
+    }
+
+    #[test]
+    fn a_shape_that_differs_names_both() {
+        assert_eq!(
+            changed("\"T_mid\", \"T_end\"]\nskeleton", "\"T_mid\", \"T_end\", \"T_tip\"]\nskeleton")
+                .replace("[1, 10, ", "[1, 9, "),
+            "x"
+        );
+    }
+
+    #[test]
+    fn an_input_of_another_length_is_an_error() {
+        let contract = Contract::bundled().expect("the bundled model");
+        let mut engine = open(&contract, EngineChoice::BuiltIn, 1, None).expect("an engine");
+        let words = engine.run(&[0.0; 3]).map(|_| ()).map_err(|error| error.to_string());
+        assert_eq!(
+            words,
+            Err("engine builtin: the model did not run: input values: got 3; model.toml says [1, 3, 480, 640]; export the model again, so that both agree".into())
+        );
+    }
 }

@@ -1,6 +1,11 @@
 //! The model's contract: what `model.toml` says, checked; nothing in it has a default.
 
+mod check;
+
+use crate::handover::Identity;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// A model folder that was read and checked.
@@ -10,6 +15,8 @@ pub struct Contract {
     pub folder: PathBuf,
     /// The file's content.
     pub written: Written,
+    /// The weights lie inside the program.
+    inside: bool,
 }
 
 /// `model.toml`, every field required.
@@ -155,10 +162,116 @@ pub enum ModelError {
     },
 }
 
+/// The bundled model's folder name in messages: it lies inside the program.
+const BUNDLED: &str = "(bundled)/socialbox";
+const BUNDLED_TOML: &str = include_str!("../models/socialbox/model.toml");
+const BUNDLED_ONNX: &[u8] = include_bytes!("../models/socialbox/model.onnx");
+/// A `model.toml` beyond this is refused unread, bytes.
+const TOML_BYTES_MAX: u64 = 1 << 20;
+/// A file of weights beyond this is refused unread, bytes.
+const WEIGHTS_BYTES_MAX: u64 = 1 << 30;
+
 impl Contract {
     /// Reads and checks `folder/model.toml` and the hash of the FP32 file.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let _ = folder;
-        todo!()
+        let text = read_file(&folder.join("model.toml"), TOML_BYTES_MAX)?;
+        let text = String::from_utf8(text).map_err(|_| ModelError::Field {
+            file: folder.join("model.toml"),
+            field: "toml".into(),
+            what: "not UTF-8; write it as UTF-8".into(),
+        })?;
+        let contract = Self::parse(folder, &text)?;
+        contract.weights()?;
+        Ok(contract)
     }
+
+    /// The model inside the program: four painted mice in a home cage. Needs no file.
+    pub fn bundled() -> Result<Self, ModelError> {
+        let mut contract = Self::parse(Path::new(BUNDLED), BUNDLED_TOML)?;
+        contract.inside = true;
+        contract.weights()?;
+        Ok(contract)
+    }
+
+    /// Checks the text of a `model.toml`; `folder` is where its weights lie. The weights are not looked at.
+    pub fn parse(folder: &Path, text: &str) -> Result<Self, ModelError> {
+        let file = folder.join("model.toml");
+        let written: Written = toml::from_str(text).map_err(|error| ModelError::Field {
+            file: file.clone(),
+            field: "toml".into(),
+            what: format!("{}; every field is required, see models/README.md", error.to_string().trim()),
+        })?;
+        check::check(&written).map_err(|(field, what)| ModelError::Field { file, field, what })?;
+        Ok(Self { folder: folder.to_owned(), written, inside: false })
+    }
+
+    /// The bytes of the FP32 file, whose hash was checked just now.
+    pub fn weights(&self) -> Result<Cow<'static, [u8]>, ModelError> {
+        let file = self.weights_file();
+        let bytes = match self.inside {
+            true => Cow::Borrowed(BUNDLED_ONNX),
+            false => Cow::Owned(read_file(&file, WEIGHTS_BYTES_MAX)?),
+        };
+        let got: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let wanted = self.fp32().map_or("", |file| file.sha256.as_str());
+        if got != wanted {
+            return Err(ModelError::Field {
+                file: self.folder.join("model.toml"),
+                field: "files.sha256".into(),
+                what: format!(
+                    "got {got} of {}; {wanted} is written; copy the folder again or export the model again",
+                    file.display()
+                ),
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Where the FP32 file lies; names the bundled model without being a file.
+    pub fn weights_file(&self) -> PathBuf {
+        self.folder.join(self.fp32().map_or("model.onnx", |file| file.name.as_str()))
+    }
+
+    /// Index of a keypoint.
+    pub fn keypoint(&self, name: &str) -> Option<usize> {
+        self.written.keypoints.iter().position(|known| known == name)
+    }
+
+    /// Index of an identity.
+    pub fn identity(&self, name: &str) -> Option<Identity> {
+        self.written.identities.iter().position(|known| known.name == name).map(|index| Identity(index as u8))
+    }
+
+    /// Place among the outputs, and the output, with this meaning.
+    pub fn output(&self, meaning: &str) -> Option<(usize, &WrittenOutput)> {
+        self.written.outputs.iter().enumerate().find(|(_, output)| output.meaning == meaning)
+    }
+
+    /// Shape of the input tensor: batch, channels, rows, columns.
+    pub fn input_shape(&self) -> [usize; 4] {
+        [1, 3, self.written.input.height as usize, self.written.input.width as usize]
+    }
+
+    /// Values in the input tensor.
+    pub fn input_len(&self) -> usize {
+        self.input_shape().iter().product()
+    }
+
+    fn fp32(&self) -> Option<&WrittenFile> {
+        self.written.files.iter().find(|file| file.precision == "fp32")
+    }
+}
+
+/// A whole file, refused when larger than `most` bytes.
+fn read_file(file: &Path, most: u64) -> Result<Vec<u8>, ModelError> {
+    let failed = |source| ModelError::Read { file: file.to_owned(), source };
+    let size = std::fs::metadata(file).map_err(failed)?.len();
+    if size > most {
+        return Err(ModelError::Field {
+            file: file.to_owned(),
+            field: "size".into(),
+            what: format!("got {size} bytes; at most {most} are read"),
+        });
+    }
+    std::fs::read(file).map_err(failed)
 }
