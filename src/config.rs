@@ -2,6 +2,11 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod section;
+mod written;
+
+pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +84,8 @@ pub struct Model {
     pub engine: EngineChoice,
     /// Threads of a CPU engine.
     pub threads: usize,
+    /// ONNX Runtime's library file; `None` looks in the usual places.
+    pub library: Option<PathBuf>,
 }
 
 /// What runs the model.

@@ -52,7 +52,9 @@ counters! {
     events_dropped,
     /// Rules fired.
     triggers,
-    /// Pulses that a pin refused.
+    /// Rules that fired on a scene too old for the closed loop; no pin was set.
+    triggers_late,
+    /// Sets that a pin refused.
     pin_errors,
     /// Messages handed to the broker connection.
     mqtt_published,

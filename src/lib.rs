@@ -2,11 +2,17 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod act;
 pub mod config;
+pub mod decode;
 pub mod handover;
 pub mod infer;
 pub mod ledger;
 pub mod model;
 pub mod rehearsal;
+pub mod source;
+pub mod sink;
 pub mod space;
 pub mod stamp;
+pub mod track;
+pub mod zones;

@@ -106,6 +106,36 @@ pub struct Stamp {
     pub arrived: Monotonic,
 }
 
+/// What a step counts as when the clock stood still or went back, nanoseconds: one frame at 30 frames/s.
+const UNKNOWN_STEP_NS: u64 = 33_333_333;
+
+/// Time that only rises, counted from capture times whose clock may stand still or jump back. Reads no clock itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Elapsed {
+    last: Option<WallTime>,
+    total_ns: u64,
+}
+
+impl Elapsed {
+    /// Goes on to `captured` and gives the seconds since the capture time before it: 0 at the first, one frame at 30 frames/s
+    /// where the clock stood still or went back.
+    pub fn advance(&mut self, captured: WallTime) -> f64 {
+        let step = match self.last.replace(captured) {
+            None => 0,
+            Some(last) => {
+                u64::try_from(captured.nanos_since(last)).ok().filter(|step| *step > 0).unwrap_or(UNKNOWN_STEP_NS)
+            }
+        };
+        self.total_ns = self.total_ns.saturating_add(step);
+        step as f64 / 1e9
+    }
+
+    /// Time since the first capture time.
+    pub fn total(&self) -> Duration {
+        Duration::from_nanos(self.total_ns)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +150,23 @@ mod tests {
         for nanos in [0, 1, -1, 1_795_243_980_123_456_789, -5_000_000_000] {
             assert_eq!(WallTime::from_system(WallTime(nanos).to_system()), WallTime(nanos));
         }
+    }
+
+    #[test]
+    fn elapsed_time_rises_when_the_clock_goes_back() {
+        let mut elapsed = Elapsed::default();
+        let steps = [5_000_000_000, 6_000_000_000, 1_000_000_000, 1_000_000_000, 3_000_000_000]
+            .map(|captured| elapsed.advance(WallTime(captured)));
+        assert_eq!(steps, [0.0, 1.0, 0.033333333, 0.033333333, 2.0]);
+        assert_eq!(elapsed.total(), Duration::from_nanos(3_066_666_666));
+    }
+
+    #[test]
+    fn elapsed_time_survives_the_ends_of_the_clock() {
+        let mut elapsed = Elapsed::default();
+        for captured in [i64::MIN, i64::MAX, i64::MIN, i64::MAX] {
+            elapsed.advance(WallTime(captured));
+        }
+        assert!(elapsed.total() >= Duration::from_secs(292 * 365 * 86_400));
     }
 }

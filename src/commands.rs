@@ -1,0 +1,103 @@
+//! The command line: what can be typed, and which exit code each end has.
+
+mod bench;
+mod check;
+mod demo;
+mod export;
+mod progress;
+mod rehearse;
+mod replay;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::fmt;
+use std::process::ExitCode;
+
+/// Live tracking of painted mice: camera in, named animals out.
+///
+/// Exit codes: 0 done, 1 fatal (systemd restarts), 2 the configuration or the command is wrong (systemd must not restart).
+#[derive(Parser, Debug)]
+#[command(name = "arenad", version, max_term_width = 100)]
+pub struct CommandLine {
+    /// What to log: error, warn, info, debug or trace, or per module (`info,arenad::source=debug`).
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Shows the whole line on this machine: a rendered arena behind a real RTSP server, a broker, files, the live page.
+    Demo(demo::Args),
+    /// The daemon: one arena, one camera, until it is told to stop.
+    Run(run::Args),
+    /// Opens everything a configuration names, times ten frames, and says what is wrong and what to do.
+    Check(check::Args),
+    /// The same line over a recording (.mp4, raw .h264 or .h265, a folder of images): unpaced, repeatable.
+    Replay(replay::Args),
+    /// Renders an arena with ground truth: video.mp4 and truth.csv, or labelled stills for training.
+    Rehearse(rehearse::Args),
+    /// Turns rolling files into another format.
+    Export(export::Args),
+    /// Times each step alone and the line whole.
+    Bench(bench::Args),
+}
+
+/// How a command failed, by what the caller should do about it.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration or the command is wrong: exit code 2.
+    Configuration(String),
+    /// Anything else that ends the program: exit code 1.
+    Fatal(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(what) | Self::Fatal(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Configuration(_) => ExitCode::from(2),
+            Self::Fatal(_) => ExitCode::from(1),
+        }
+    }
+}
+
+/// A wrong command or configuration.
+fn configuration(error: impl fmt::Display) -> Failure {
+    Failure::Configuration(error.to_string())
+}
+
+/// Anything else that ends the program.
+fn fatal(error: impl fmt::Display) -> Failure {
+    Failure::Fatal(error.to_string())
+}
+
+/// Runs the command and says how it ended.
+pub fn run(line: CommandLine) -> ExitCode {
+    let done = match line.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Rehearse(args) => rehearse::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Bench(args) => bench::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("arenad: {failure}");
+            failure.exit_code()
+        }
+    }
+}

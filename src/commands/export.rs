@@ -1,0 +1,1 @@
+//! `arenad export`: rolling files to other formats.

@@ -1,0 +1,105 @@
+//! `arenad run`: the daemon, until a signal or a fault ends it.
+
+use super::{Failure, configuration, fatal};
+use arenad::config::{Config, Secrets};
+use arenad::handover::{Line, Taken};
+use arenad::ledger::Ledger;
+use arenad::model::Contract;
+use arenad::pipeline::{Daemon, Notice, PipelineError, Plan};
+use arenad::stamp::Clock;
+use sd_notify::NotifyState;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs until SIGTERM or SIGINT. A camera or broker that is away is waited for and retried for ever.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The configuration, see systemd/arenad.toml.
+    config: PathBuf,
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let config = Config::read_file(&args.config, &secrets()).map_err(configuration)?;
+    let contract = contract(config.model.folder.as_deref())?;
+    let plan = Plan {
+        config: &config,
+        contract: &contract,
+        clock: Clock::new(),
+        ledger: Arc::new(Ledger::default()),
+        witness: None,
+    };
+    let mut daemon = Daemon::start(plan).map_err(start_failure)?;
+    heed_signals(&daemon.notices())?;
+    tell_systemd(&[NotifyState::Ready]);
+    tracing::info!(arena = config.arena, engine = daemon.engine(), "started");
+    if let Some(address) = daemon.web_addr() {
+        tracing::info!("live page: http://{address}/");
+    }
+    let ended = wait(&daemon);
+    tell_systemd(&[NotifyState::Stopping]);
+    daemon.stop();
+    tracing::info!("stopped");
+    ended
+}
+
+/// Waits for a reason to end.
+fn wait(daemon: &Daemon) -> Result<(), Failure> {
+    loop {
+        match daemon.wait(Duration::from_secs(3600)) {
+            Taken::Value(Notice::Stop) | Taken::Closed => return Ok(()),
+            Taken::Value(Notice::Camera(error)) => return Err(configuration(error)),
+            Taken::Value(Notice::Ended(thread)) => return Err(fatal(format!("thread {thread}: ended by itself; the log says why"))),
+            Taken::Value(Notice::FirstScene) => tracing::info!("first scene"),
+            Taken::Nothing => {}
+        }
+    }
+}
+
+/// SIGTERM and SIGINT end the daemon in order; a second one ends it at once.
+pub(super) fn heed_signals(notices: &Arc<Line<Notice>>) -> Result<(), Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(fatal)?;
+    let notices = Arc::clone(notices);
+    let heed = move || {
+        let mut heard = 0;
+        for _ in &mut signals {
+            heard += 1;
+            if heard > 1 {
+                std::process::exit(1);
+            }
+            notices.offer(Notice::Stop);
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(heed).map_err(fatal)?;
+    Ok(())
+}
+
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!("systemd: {error}");
+    }
+}
+
+/// Where systemd puts credentials; its own interface is this variable.
+#[allow(clippy::disallowed_methods)]
+pub(super) fn secrets() -> Secrets {
+    Secrets { credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) }
+}
+
+/// The model in `folder`, or the bundled one.
+pub(super) fn contract(folder: Option<&Path>) -> Result<Contract, Failure> {
+    match folder {
+        Some(folder) => Contract::read(folder),
+        None => Contract::bundled(),
+    }
+    .map_err(configuration)
+}
+
+/// A full disk may be emptied and a thread may be had later; everything else is the configuration's.
+pub(super) fn start_failure(error: PipelineError) -> Failure {
+    match error {
+        PipelineError::Thread { .. } => fatal(error),
+        error => configuration(error),
+    }
+}

@@ -1,0 +1,235 @@
+//! Threads: from a configuration to a running daemon, one named thread for each thing that can block.
+
+mod threads;
+mod tracking;
+
+pub use tracking::{Tracking, TrackingParts};
+
+use crate::act::{Actor, RecordedPin, Rules};
+use crate::config::{self, Config};
+use crate::decode::Decode;
+use crate::handover::{AccessUnit, Delivery, Frame, Line, Slot, Taken};
+use crate::infer::InferError;
+use crate::ledger::Ledger;
+use crate::model::{Contract, ModelError};
+use crate::pose::PoseError;
+use crate::sink::feed::About;
+use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
+use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
+use crate::sink::wire::Names;
+use crate::source::SourceError;
+use crate::stamp::Clock;
+use crate::track::Tracker;
+use crate::zones::{ZoneError, Zones};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Access units that wait for the decoder: two seconds at 30 frames/s. It is full only when the decoder hangs.
+const UNITS_WAITING: usize = 64;
+/// Frame buffers: one in the decoder, one in the slot, one being tracked, the rest for viewers of the live page.
+pub const FRAME_BUFFERS: usize = 8;
+
+/// Why a daemon could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The model's folder is wrong.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model cannot be run.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// The model's heads cannot be decoded.
+    #[error(transparent)]
+    Pose(#[from] PoseError),
+    /// A zone is wrong.
+    #[error(transparent)]
+    Zones(#[from] ZoneError),
+    /// A rule names what the model or the zones do not have.
+    #[error("configuration: {} thing(s) to mend\n  {}", .0.len(), .0.join("\n  "))]
+    Rules(Vec<String>),
+    /// The broker's settings or the page's port are wrong.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The folder for files is wrong.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// A thread could not be made.
+    #[error("thread {name}: {source}; free some memory or raise the limit of threads")]
+    Thread {
+        /// Which.
+        name: &'static str,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+/// What a running daemon has to tell the thread that waits for its end.
+#[derive(Debug)]
+pub enum Notice {
+    /// The first scene stands: the daemon is at work.
+    FirstScene,
+    /// The camera cannot be used as configured, and never was: trying again does not help.
+    Camera(SourceError),
+    /// A thread ended by itself.
+    Ended(&'static str),
+    /// Somebody outside asks for the end (a signal, the demo's clock).
+    Stop,
+}
+
+/// What to run, already read and checked.
+pub struct Plan<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The model.
+    pub contract: &'a Contract,
+    /// The process's clocks.
+    pub clock: Clock,
+    /// The process's ledger.
+    pub ledger: Arc<Ledger>,
+    /// Sees each delivery on the tracking thread before it goes to the sinks; must not block. The demo's judge.
+    pub witness: Option<Box<dyn FnMut(&Delivery) + Send>>,
+}
+
+/// A running daemon. Dropping it stops it.
+pub struct Daemon {
+    notices: Arc<Line<Notice>>,
+    units: Arc<Line<AccessUnit>>,
+    frames: Arc<Slot<Frame>>,
+    net: Arc<NetHandle>,
+    files: Option<Arc<FilesHandle>>,
+    stop_source: tokio::sync::watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+    engine: &'static str,
+}
+
+impl Daemon {
+    /// Opens everything and starts the threads. On an error nothing keeps running.
+    pub fn start(plan: Plan<'_>) -> Result<Self, PipelineError> {
+        let Plan { config, contract, clock, ledger, witness } = plan;
+        let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
+        let tracking = Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))?;
+        let engine = tracking.engine();
+        let files = match &config.files {
+            Some(files) => {
+                let info = file_info(&config.arena, contract, &config.zones);
+                Some(Arc::new(FilesSink::start(files.clone(), info, Arc::clone(&ledger), clock)?))
+            }
+            None => None,
+        };
+        let net = Arc::new(NetSinks::start(NetOptions {
+            mqtt: config.mqtt.clone(),
+            web: config.web.clone(),
+            about: about(config, contract, engine),
+            ledger: Arc::clone(&ledger),
+            clock,
+        })?);
+        let (stop_source, stopped) = tokio::sync::watch::channel(false);
+        let mut daemon = Self {
+            notices: Arc::new(Line::new(64)),
+            units: Arc::new(Line::new(UNITS_WAITING)),
+            frames: Arc::new(Slot::new()),
+            net,
+            files,
+            stop_source,
+            threads: Vec::new(),
+            engine,
+        };
+        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger));
+        daemon.spawn("track", threads::track(&daemon, tracking, witness, Arc::clone(&ledger)))?;
+        daemon.spawn("decode", threads::decode(&daemon, decode, clock, Arc::clone(&ledger)))?;
+        daemon.spawn("source", threads::source(&daemon, config.camera.clone(), clock, ledger, stopped))?;
+        Ok(daemon)
+    }
+
+    fn spawn(&mut self, name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), PipelineError> {
+        let farewell = threads::Farewell { name, notices: Arc::clone(&self.notices) };
+        let run = move || {
+            let _farewell = farewell;
+            work();
+        };
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(|source| PipelineError::Thread { name, source })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Where to put a notice for the thread that waits: signals do.
+    pub fn notices(&self) -> Arc<Line<Notice>> {
+        Arc::clone(&self.notices)
+    }
+
+    /// Waits at most `limit` for news.
+    pub fn wait(&self, limit: Duration) -> Taken<Notice> {
+        self.notices.take_within(limit)
+    }
+
+    /// Where the live page is served.
+    pub fn web_addr(&self) -> Option<SocketAddr> {
+        self.net.web_addr()
+    }
+
+    /// The engine that runs the model.
+    pub fn engine(&self) -> &'static str {
+        self.engine
+    }
+
+    /// Ends each thread in the order of the line, so that what was received is tracked, published and written.
+    pub fn stop(&mut self) {
+        self.stop_source.send_replace(true);
+        // `source` closes the line of units at its end, `decode` the slot: each thread drains what lies before it.
+        for thread in self.threads.drain(..).rev() {
+            let name = thread.thread().name().unwrap_or("?").to_owned();
+            if thread.join().is_err() {
+                tracing::error!("thread {name}: ended by a fault; report this");
+            }
+        }
+        self.units.close();
+        self.frames.close();
+        if let Some(files) = &self.files {
+            files.close();
+        }
+        self.net.close();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What files say about themselves.
+pub fn file_info(arena: &str, contract: &Contract, zones: &[config::ZoneArea]) -> FileInfo {
+    let written = &contract.written;
+    FileInfo {
+        arena: arena.to_owned(),
+        model: written.name.clone(),
+        keypoints: written.keypoints.clone(),
+        skeleton: written.skeleton.clone(),
+        identities: written.identities.iter().map(|identity| identity.name.clone()).collect(),
+        colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
+        zones: zones.to_vec(),
+    }
+}
+
+fn about(config: &Config, contract: &Contract, engine: &str) -> About {
+    let written = &contract.written;
+    About {
+        names: Names {
+            arena: config.arena.clone(),
+            keypoints: written.keypoints.clone(),
+            identities: written.identities.iter().map(|identity| identity.name.clone()).collect(),
+            zones: config.zones.iter().map(|zone| zone.name.clone()).collect(),
+            rules: config.rules.iter().map(|rule| rule.name.clone()).collect(),
+        },
+        model: written.name.clone(),
+        engine: engine.to_owned(),
+        skeleton: written.skeleton.clone(),
+        colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
+        zones: config.zones.clone(),
+    }
+}

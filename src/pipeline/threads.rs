@@ -1,0 +1,171 @@
+//! What each thread of the daemon does, from its queue to the next.
+
+use super::{Daemon, Notice, Tracking};
+use crate::config::Camera;
+use crate::decode::Decode;
+use crate::handover::{AccessUnit, Delivery, Frame, GapReason, Line, Offer, Slot};
+use crate::ledger::Ledger;
+use crate::sink::net::NetHandle;
+use crate::sink::wire::CameraState;
+use crate::source::{self, Fate, SourceState};
+use crate::stamp::Clock;
+use std::sync::Arc;
+
+/// Tells the waiting thread when this one ends, also by a panic.
+pub(super) struct Farewell {
+    pub(super) name: &'static str,
+    pub(super) notices: Arc<Line<Notice>>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // A full line of notices already holds a reason to end.
+        self.notices.offer(Notice::Ended(self.name));
+    }
+}
+
+/// Closes a queue when its writer ends, also by a panic, so that its reader ends too.
+struct Closing<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Closing<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// `source`: the network in, access units out.
+pub(super) fn source(
+    daemon: &Daemon,
+    camera: Camera,
+    clock: Clock,
+    ledger: Arc<Ledger>,
+    stopped: tokio::sync::watch::Receiver<bool>,
+) -> impl FnOnce() + Send + 'static {
+    let (units, notices, net) = (Arc::clone(&daemon.units), Arc::clone(&daemon.notices), Arc::clone(&daemon.net));
+    move || {
+        let closing = Arc::clone(&units);
+        let _closing = Closing(move || closing.close());
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!("thread source: {error}; free some memory or raise the limit of open files");
+                return;
+            }
+        };
+        let mut intake = Intake { units: &units, clock, ledger: &ledger, dropped: 0 };
+        let mut emit = |unit| intake.take(unit);
+        let mut was_live = false;
+        let mut state = |state: SourceState| {
+            if let SourceState::Retrying { error, .. } = &state
+                && error.fate() == Fate::Configuration
+                && !was_live
+            {
+                notices.offer(Notice::Camera(error.clone()));
+            }
+            was_live |= matches!(state, SourceState::Live { .. });
+            report(&net, &state);
+        };
+        runtime.block_on(source::run(&camera, clock, &ledger, stopped, &mut emit, &mut state));
+    }
+}
+
+/// What `source` does with each access unit.
+struct Intake<'a> {
+    units: &'a Line<AccessUnit>,
+    clock: Clock,
+    ledger: &'a Ledger,
+    /// Units that the decoder had no room for since the last that it took.
+    dropped: u32,
+}
+
+impl Intake<'_> {
+    fn take(&mut self, mut unit: AccessUnit) {
+        let age = self.clock.wall().nanos_since(unit.stamp.captured);
+        self.ledger.latencies.network.record(u64::try_from(age).unwrap_or(0));
+        // To the decoder a unit that is not there is a loss like any other.
+        unit.packets_lost = unit.packets_lost.saturating_add(self.dropped);
+        match self.units.offer(unit) {
+            Offer::Taken => self.dropped = 0,
+            Offer::Full(_) => {
+                self.dropped = self.dropped.saturating_add(1);
+                self.ledger.counters.units_dropped.one();
+            }
+            Offer::Closed(_) => {}
+        }
+    }
+}
+
+fn report(net: &NetHandle, state: &SourceState) {
+    match state {
+        SourceState::Connecting => net.set_camera_state(CameraState::Connecting, ""),
+        SourceState::Live { codec, size } => {
+            let size = size.map(|size| format!(" {}x{}", size.width, size.height)).unwrap_or_default();
+            net.set_camera_state(CameraState::Live, &format!("{codec:?}{size}"));
+        }
+        SourceState::Retrying { error, .. } => net.set_camera_state(CameraState::Retrying, &error.to_string()),
+    }
+}
+
+/// `decode`: access units in, frames in display order out. The slot is where lateness is shed.
+pub(super) fn decode(
+    daemon: &Daemon,
+    mut decode: Decode,
+    clock: Clock,
+    ledger: Arc<Ledger>,
+) -> impl FnOnce() + Send + 'static {
+    let (units, frames) = (Arc::clone(&daemon.units), Arc::clone(&daemon.frames));
+    move || {
+        let closing = Arc::clone(&frames);
+        let _closing = Closing(move || closing.close());
+        let mut give = |mut frame: Frame| {
+            frame.decoded = clock.monotonic();
+            ledger.latencies.decode.record(frame.decoded.nanos_since(frame.stamp.arrived));
+            hand_over(&frames, frame, &ledger);
+        };
+        while let Some(unit) = units.take() {
+            decode.decode(&unit, &mut give);
+        }
+        decode.flush(&mut give);
+    }
+}
+
+/// Puts a frame where the tracking thread takes it; one that nobody took becomes a gap of this one.
+fn hand_over(frames: &Slot<Frame>, mut frame: Frame, ledger: &Ledger) {
+    frames.put(|stale| {
+        if let Some(stale) = stale {
+            ledger.counters.frames_late.one();
+            let mut gaps = stale.gaps;
+            gaps.note_one(stale.stamp.frame, GapReason::Late);
+            gaps.extend(&frame.gaps);
+            frame.gaps = gaps;
+        }
+        frame
+    });
+}
+
+/// `track`: frames in, deliveries to every sink out.
+pub(super) fn track(
+    daemon: &Daemon,
+    mut tracking: Tracking,
+    mut witness: Option<Box<dyn FnMut(&Delivery) + Send>>,
+    _ledger: Arc<Ledger>,
+) -> impl FnOnce() + Send + 'static {
+    let (frames, notices) = (Arc::clone(&daemon.frames), Arc::clone(&daemon.notices));
+    let (net, files) = (Arc::clone(&daemon.net), daemon.files.clone());
+    move || {
+        let mut first = true;
+        while let Some(frame) = frames.take() {
+            let Some(delivery) = tracking.advance(frame) else { continue };
+            if let Some(witness) = &mut witness {
+                witness(&delivery);
+            }
+            if let Some(files) = &files {
+                files.offer(&delivery);
+            }
+            net.offer(&delivery);
+            if std::mem::take(&mut first) {
+                notices.offer(Notice::FirstScene);
+            }
+        }
+    }
+}

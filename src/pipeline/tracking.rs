@@ -1,0 +1,112 @@
+//! What the `track` thread does with one frame: preprocess, infer, pose, track, act. Also what `replay` and `bench` run.
+
+use crate::act::Actor;
+use crate::config::{self, Config};
+use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, MAX_EVENTS, Scene, Steps};
+use crate::infer::{self, Engine};
+use crate::ledger::Ledger;
+use crate::model::Contract;
+use crate::pose::PoseReader;
+use crate::preprocess::Preprocessor;
+use crate::stamp::Clock;
+use crate::track::Tracker;
+use std::sync::Arc;
+
+/// Frames in, deliveries out; one at a time, in order.
+pub struct Tracking {
+    preprocessor: Preprocessor,
+    input: Vec<f32>,
+    engine: Box<dyn Engine>,
+    reader: PoseReader,
+    tracker: Tracker,
+    actor: Actor,
+    /// Frames on which the model did not run, to be told with the next scene.
+    failed: Gaps,
+    clock: Clock,
+    ledger: Arc<Ledger>,
+}
+
+impl Tracking {
+    /// Opens the engine (which warms it up) and lays the line out for `contract`.
+    pub fn new(
+        contract: &Contract,
+        model: &config::Model,
+        parts: TrackingParts,
+        clock: Clock,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, super::PipelineError> {
+        let engine = infer::open(contract, model.engine, model.threads, model.library.as_deref())?;
+        let input = &contract.written.input;
+        Ok(Self {
+            preprocessor: Preprocessor::new(contract),
+            input: vec![0.0; 3 * input.width as usize * input.height as usize],
+            engine,
+            reader: PoseReader::new(contract)?,
+            tracker: parts.tracker,
+            actor: parts.actor,
+            failed: Gaps::default(),
+            clock,
+            ledger,
+        })
+    }
+
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    /// One frame through the line. `None` when the model did not run on it: its number is then a gap of the next scene.
+    pub fn advance(&mut self, frame: Frame) -> Option<Delivery> {
+        let mut steps = Steps { decoded: frame.decoded, taken: self.clock.monotonic(), ..Steps::default() };
+        let letterbox = self.preprocessor.fill(&frame, &mut self.input);
+        steps.preprocessed = self.clock.monotonic();
+        let mut gaps = std::mem::take(&mut self.failed);
+        gaps.extend(&frame.gaps);
+        let heads = match self.engine.run(&self.input) {
+            Ok(heads) => heads,
+            Err(error) => {
+                tracing::error!(frame = frame.stamp.frame, "{error}");
+                self.ledger.counters.inference_errors.one();
+                gaps.note_one(frame.stamp.frame, GapReason::Inference);
+                self.failed = gaps;
+                return None;
+            }
+        };
+        steps.inferred = self.clock.monotonic();
+        let poses = self.reader.read(heads, &letterbox);
+        steps.posed = self.clock.monotonic();
+        let mut events = heapless::Vec::new();
+        for gap in gaps.iter() {
+            note(&mut events, Event::Gap(*gap), &self.ledger);
+        }
+        let scene = self.tracker.advance(&poses, frame.stamp, &gaps, &mut events);
+        steps.tracked = self.clock.monotonic();
+        self.actor.act(&scene, &mut events);
+        steps.acted = self.clock.monotonic();
+        self.record(&scene, &steps);
+        Some(Delivery { scene, events, steps, frame: Some(frame) })
+    }
+
+    /// Frames that failed after the last scene.
+    pub fn finish(&mut self) -> Gaps {
+        std::mem::take(&mut self.failed)
+    }
+
+    fn record(&self, scene: &Scene, steps: &Steps) {
+        let latencies = &self.ledger.latencies;
+        latencies.wait.record(steps.taken.nanos_since(steps.decoded));
+        latencies.preprocess.record(steps.preprocessed.nanos_since(steps.taken));
+        latencies.infer.record(steps.inferred.nanos_since(steps.preprocessed));
+        latencies.pose.record(steps.posed.nanos_since(steps.inferred));
+        latencies.track.record(steps.tracked.nanos_since(steps.posed));
+        latencies.act.record(steps.acted.nanos_since(steps.tracked));
+        latencies.arrival_to_act.record(steps.acted.nanos_since(scene.stamp.arrived));
+        self.ledger.counters.scenes.one();
+    }
+}
+
+fn note(events: &mut heapless::Vec<Event, MAX_EVENTS>, event: Event, ledger: &Ledger) {
+    if events.push(event).is_err() {
+        ledger.counters.events_dropped.one();
+    }
+}

@@ -1,0 +1,224 @@
+//! A camera for ever: connects, and connects again after every error, until it is told to stop.
+
+use super::connection::{Attempt, Carrier, Outlet, run_once};
+use super::error::{SourceError, shown};
+use crate::config::{Camera, Transport};
+use crate::handover::{AccessUnit, Codec, PictureSize};
+use crate::ledger::Ledger;
+use crate::stamp::Clock;
+use retina::client::SessionGroup;
+use std::mem::{Discriminant, discriminant};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Pause after the first failure; doubled with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// What the source is doing, for the status topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// A connection is being made.
+    Connecting,
+    /// Access units arrive. Told with the first of each connection, and when the size of the picture changes.
+    Live {
+        /// How they are coded.
+        codec: Codec,
+        /// Size of the picture; `None` when the stream does not say.
+        size: Option<PictureSize>,
+    },
+    /// The connection ended or could not be made.
+    Retrying {
+        /// Why.
+        error: SourceError,
+        /// How long until the next attempt.
+        pause: Duration,
+    },
+}
+
+/// How long the camera may take for things whose limit is not the operator's to set.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Each request while a stream is opened.
+    step: Duration,
+    /// Saying goodbye.
+    teardown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { step: Duration::from_secs(5), teardown: Duration::from_millis(500) }
+    }
+}
+
+/// Receives from `camera` until `stop` turns true (or its sender is gone), retrying for ever.
+///
+/// `emit` gets every access unit, numbered from 0 by one counter over all connections; `state` hears each change. Both are
+/// called on this task and must not block. A caller that wants configuration errors to be final sends `stop` when `state`
+/// hears of one (see [`SourceError::fate`]) before the source was ever live. Must run inside a tokio runtime with I/O and time.
+pub async fn run(
+    camera: &Camera,
+    clock: Clock,
+    ledger: &Ledger,
+    stop: watch::Receiver<bool>,
+    emit: &mut dyn FnMut(AccessUnit),
+    state: &mut dyn FnMut(SourceState),
+) {
+    run_within(Limits::default(), camera, clock, ledger, stop, emit, state).await;
+}
+
+async fn run_within(
+    limits: Limits,
+    camera: &Camera,
+    clock: Clock,
+    ledger: &Ledger,
+    mut stop: watch::Receiver<bool>,
+    emit: &mut dyn FnMut(AccessUnit),
+    state: &mut dyn FnMut(SourceState),
+) {
+    let shown = shown(&camera.url);
+    let mut carriers = Carriers::new(camera.transport);
+    let mut backoff = Backoff::new(camera.backoff_max);
+    let mut log = Log::default();
+    let mut next_frame = 0;
+    loop {
+        state(SourceState::Connecting);
+        let group = Arc::new(SessionGroup::default());
+        let began = Instant::now();
+        let first_frame = next_frame;
+        let mut tell = |news: SourceState| {
+            log.live(&shown, &news);
+            state(news);
+        };
+        let mut outlet = Outlet { clock, ledger, next_frame, emit: &mut *emit, state: &mut tell };
+        let attempt = Attempt {
+            camera,
+            shown: &shown,
+            carrier: carriers.current,
+            step_limit: limits.step,
+            group: Arc::clone(&group),
+        };
+        let outcome = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => None,
+            error = run_once(&attempt, &mut outlet) => Some(error),
+        };
+        next_frame = outlet.next_frame;
+        // Some cameras serve few sessions, so the old one is given up in good form; a dead camera does not hold us up.
+        let _ = timeout(limits.teardown, group.await_teardown()).await;
+        let Some(error) = outcome else { return };
+
+        let brought_units = next_frame > first_frame;
+        ledger.counters.connections_failed.one();
+        if matches!(error, SourceError::Stalled { .. }) {
+            ledger.counters.stalls.one();
+        }
+        let Some(error) = carriers.after(error, brought_units) else { continue };
+        let pause = backoff.pause(if brought_units { began.elapsed() } else { Duration::ZERO });
+        log.failed(&error, pause);
+        state(SourceState::Retrying { error, pause });
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return,
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// Ends when the flag is true, or when nobody is left who could set it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Pauses that double up to a limit, and start anew after a connection that lived for longer than the pause before it.
+#[derive(Debug)]
+struct Backoff {
+    next: Duration,
+    max: Duration,
+}
+
+impl Backoff {
+    fn new(max: Duration) -> Self {
+        Self { next: FIRST_PAUSE.min(max), max }
+    }
+
+    fn pause(&mut self, lived: Duration) -> Duration {
+        if lived > self.next {
+            self.next = FIRST_PAUSE.min(self.max);
+        }
+        let pause = self.next;
+        self.next = pause.saturating_mul(2).min(self.max);
+        pause
+    }
+}
+
+/// Which transport to ask for next.
+#[derive(Debug)]
+struct Carriers {
+    current: Carrier,
+    /// The operator leaves the choice to us.
+    free: bool,
+    /// The last answer was a refusal, so a further one means that both are refused.
+    refused_once: bool,
+}
+
+impl Carriers {
+    fn new(transport: Transport) -> Self {
+        let current = if transport == Transport::Udp { Carrier::Udp } else { Carrier::Tcp };
+        Self { current, free: transport == Transport::Auto, refused_once: false }
+    }
+
+    /// Chooses for the attempt after one that ended with `error`. `None`: the other transport is to be tried at once.
+    fn after(&mut self, error: SourceError, brought_units: bool) -> Option<SourceError> {
+        if !self.free {
+            return Some(error);
+        }
+        if let SourceError::TransportRefused { camera, .. } = error {
+            self.current = if self.current == Carrier::Tcp { Carrier::Udp } else { Carrier::Tcp };
+            self.refused_once = !self.refused_once;
+            let advice = "check the camera's own settings";
+            return (!self.refused_once).then_some(SourceError::TransportRefused {
+                camera,
+                refused: "TCP and UDP",
+                advice,
+            });
+        }
+        self.refused_once = false;
+        if !brought_units && matches!(error, SourceError::Stalled { .. }) {
+            // Datagrams that never come are lost in a firewall, or the camera has changed its mind: TCP first again.
+            self.current = Carrier::Tcp;
+        }
+        Some(error)
+    }
+}
+
+/// Tells the log about changes only: a camera that is away for a night costs a line, not ten thousand.
+#[derive(Debug, Default)]
+struct Log {
+    last_failure: Option<Discriminant<SourceError>>,
+}
+
+impl Log {
+    fn live(&mut self, camera: &str, news: &SourceState) {
+        if let SourceState::Live { codec, size } = news {
+            self.last_failure = None;
+            let size = size.map_or("of unknown size".to_owned(), |size| format!("{}x{}", size.width, size.height));
+            tracing::info!(camera, "camera is live: {codec:?} {size}");
+        }
+    }
+
+    fn failed(&mut self, error: &SourceError, pause: Duration) {
+        let kind = discriminant(error);
+        if self.last_failure.replace(kind) == Some(kind) {
+            tracing::debug!(%error, ?pause, "camera is still away");
+        } else {
+            tracing::warn!("{error}; trying again, the next time in {} s", pause.as_secs_f32());
+        }
+    }
+}
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;

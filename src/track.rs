@@ -1,0 +1,343 @@
+//! Poses to scenes: which pose continues which track, who each track is, and who is out of sight. Pure: no clock but the stamp.
+//!
+//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `identity`
+//! weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
+//! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
+
+mod assign;
+mod cost;
+mod identity;
+mod known;
+mod motion;
+
+use crate::config;
+use crate::handover::{
+    Event, Gaps, Identity, Keypoint, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
+};
+use crate::space::InCamera;
+use crate::stamp::{Elapsed, Stamp};
+use crate::zones::Zones;
+use assign::{Costs, Pairs, assign};
+use cost::Expected;
+use heapless::Vec;
+use identity::{Belief, Candidate, Shares};
+use known::{Known, View};
+use motion::Motion;
+use std::cmp::Ordering;
+
+/// A pose at least this sure starts a track at once; a weaker one must be seen twice.
+const STRONG: f32 = 0.6;
+/// Body size until one was measured, pixels.
+const FIRST_SIZE: f32 = 20.0;
+/// The body size is the mean over about this many frames.
+const SIZE_FRAMES: f32 = 50.0;
+/// After a longer gap between two frames every track is a new one, seconds.
+const LONGEST_STEP_S: f64 = 1.0;
+/// Poses nearer than this bleed into each other's looks, body sizes; their evidence then counts `TOUCHING_WEIGHT`.
+const TOUCHING: f32 = 2.0;
+const TOUCHING_WEIGHT: f32 = 0.7;
+/// A doubtful pairing makes an exchange certain only when the doubt lasts this long, seconds.
+const DOUBT_S: f64 = 0.06;
+/// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
+const DOUBLE: f32 = 0.7;
+/// A place that a mouse can reach after being out of sight: body sizes, and body sizes for each second.
+const REACHABLE: f32 = 4.0;
+const REACHABLE_PER_S: f32 = 15.0;
+/// No picture is as wide: what lies beyond is nonsense, pixels.
+const WIDEST: f32 = 1e5;
+
+/// An unbroken run of poses.
+#[derive(Clone, Debug)]
+struct Track {
+    id: TrackId,
+    motion: Motion,
+    belief: Belief,
+    /// Posterior probability of each identity.
+    shares: Shares,
+    name: Option<Identity>,
+    /// As last seen.
+    keypoints: Keypoints,
+    seen_at: InCamera,
+    /// Its pose in this frame.
+    pose: Option<usize>,
+    /// Time since the last pose, and between the last two, seconds.
+    unseen_s: f64,
+    interval_s: f64,
+    /// Seen often or clearly enough to be shown.
+    confirmed: bool,
+}
+
+impl Track {
+    fn seen(&self) -> bool {
+        self.pose.is_some()
+    }
+
+    /// Where it is: as seen, else as predicted. Camera pixels.
+    fn place(&self) -> InCamera {
+        if self.seen() { self.seen_at } else { self.motion.at() }
+    }
+
+    fn expected(&self) -> Expected<'_> {
+        Expected {
+            motion: &self.motion,
+            seen_at: self.seen_at,
+            keypoints: &self.keypoints,
+            shares: &self.shares,
+            unseen_s: self.unseen_s,
+        }
+    }
+}
+
+/// The tracker of one arena. Allocates nothing after `new`.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    config: config::Tracker,
+    identities: usize,
+    zones: Zones,
+    elapsed: Elapsed,
+    /// Body size, pixels, and over how many frames it was measured.
+    size: f32,
+    sized: f32,
+    tracks: Vec<Track, MAX_ANIMALS>,
+    next_id: u32,
+    known: Known,
+}
+
+impl Tracker {
+    /// A tracker that has seen nothing. `identities` is how many the model knows, at most `MAX_ANIMALS`; with none every track
+    /// stays nameless.
+    pub fn new(config: config::Tracker, identities: usize, zones: Zones) -> Self {
+        Self {
+            config,
+            identities: identities.min(MAX_ANIMALS),
+            zones,
+            elapsed: Elapsed::default(),
+            size: FIRST_SIZE,
+            sized: 0.0,
+            tracks: Vec::new(),
+            next_id: 1,
+            known: Known::default(),
+        }
+    }
+
+    /// Takes one frame's poses in and tells the scene. Poses with impossible values are left out, and so are those below the
+    /// configured score. Stamps may be any time apart or go back. The same frames always give the same scenes.
+    pub fn advance(&mut self, poses: &Poses, stamp: Stamp, gaps: &Gaps) -> Scene {
+        let step_s = self.elapsed.advance(stamp.captured);
+        let poses = self.admit(poses);
+        self.measure(&poses);
+        self.known.age(step_s);
+        self.predict(step_s);
+        let (places, pairs) = self.pair(&poses);
+        self.follow(&poses, &pairs);
+        self.doubt(&places, &pairs, step_s);
+        self.start(&poses, &pairs);
+        self.listen(&poses, step_s);
+        self.name();
+        let view = View { zones: &self.zones, identities: self.identities, size: self.size, coast_s: self.coast_s() };
+        self.known.tell(&self.tracks, &view, stamp, gaps)
+    }
+
+    /// What happened in the scene told last: gaps, then each identity's events in the model's order. All of them fit.
+    pub fn events(&self) -> &Vec<Event, MAX_EVENTS> {
+        self.known.events()
+    }
+
+    fn coast_s(&self) -> f64 {
+        self.config.coast.as_secs_f64()
+    }
+
+    /// The poses that make sense, cleaned, in an order that is theirs alone.
+    fn admit(&self, poses: &Poses) -> Vec<Pose, MAX_ANIMALS> {
+        let mut admitted: Vec<Pose, MAX_ANIMALS> = Vec::new();
+        for pose in poses {
+            if pose.score >= self.config.score_min && sensible(pose.centre) {
+                let mut pose = pose.clone();
+                pose.score = pose.score.clamp(0.0, 1.0);
+                for keypoint in &mut pose.keypoints {
+                    *keypoint = keypoint
+                        .filter(|k| sensible(k.at) && k.score >= self.config.keypoint_score_min)
+                        .map(|k| Keypoint { score: k.score.clamp(0.0, 1.0), ..k });
+                }
+                pose.identity = identity::sound(&pose.identity, self.identities);
+                let _ = admitted.push(pose);
+            }
+        }
+        admitted.sort_unstable_by(order);
+        admitted
+    }
+
+    fn measure(&mut self, poses: &[Pose]) {
+        if let Some(measured) = cost::size_of(poses) {
+            self.sized = (self.sized + 1.0).min(SIZE_FRAMES);
+            self.size += (measured.clamp(2.0, 1000.0) - self.size) / self.sized;
+        }
+    }
+
+    /// A track may go on after a gap in the frames that is longer than the coasting time: it had no chance to be seen.
+    fn predict(&mut self, step_s: f64) {
+        let coast_s = self.coast_s();
+        self.tracks.retain(|track| step_s <= LONGEST_STEP_S && track.unseen_s <= coast_s);
+        let size = self.size;
+        for track in &mut self.tracks {
+            track.motion.predict(step_s, size);
+            track.interval_s = track.unseen_s + step_s;
+            track.unseen_s = track.interval_s;
+            track.pose = None;
+        }
+    }
+
+    /// What each pairing costs by place alone, and the best pairing by place and looks.
+    fn pair(&self, poses: &[Pose]) -> (Costs, Pairs) {
+        let mut places = Costs::new(self.tracks.len(), poses.len());
+        let mut costs = places.clone();
+        for (row, track) in self.tracks.iter().enumerate() {
+            let expected = track.expected();
+            for (column, pose) in poses.iter().enumerate() {
+                let place = cost::place(&expected, pose, self.size);
+                places.set(row, column, place);
+                costs.set(row, column, place + cost::looks(&expected, &pose.identity, self.identities));
+            }
+        }
+        let pairs = assign(&costs, cost::UNPAIRED);
+        (places, pairs)
+    }
+
+    /// Paired tracks take their poses in.
+    fn follow(&mut self, poses: &[Pose], pairs: &Pairs) {
+        let size = self.size;
+        for (track, pair) in self.tracks.iter_mut().zip(pairs) {
+            let Some(pose) = pair.and_then(|index| poses.get(index)) else { continue };
+            track.motion.update(pose.centre, motion::noise(size, pose.score));
+            track.keypoints = pose.keypoints;
+            track.seen_at = pose.centre;
+            track.pose = *pair;
+            track.unseen_s = 0.0;
+            track.confirmed = true;
+        }
+    }
+
+    /// Where another pairing would have been nearly as good, the two tracks may have exchanged their animals.
+    fn doubt(&mut self, places: &Costs, pairs: &Pairs, step_s: f64) {
+        let lasting = (step_s / DOUBT_S).min(1.0) as f32;
+        for i in 0..self.tracks.len() {
+            for j in i + 1..self.tracks.len() {
+                let dearer = match (pairs[i], pairs[j]) {
+                    (Some(a), Some(b)) => places.get(i, b) + places.get(j, a) - places.get(i, a) - places.get(j, b),
+                    (Some(a), None) => places.get(j, a) - places.get(i, a),
+                    (None, Some(b)) => places.get(i, b) - places.get(j, b),
+                    (None, None) => continue,
+                };
+                if dearer.is_finite() {
+                    let exchanged = lasting / (1.0 + dearer.max(0.0).exp());
+                    let (first, second) = self.tracks.split_at_mut(j);
+                    first[i].belief.mix(&mut second[0].belief, exchanged, self.identities);
+                }
+            }
+        }
+    }
+
+    /// Ends tracks that were out of sight too long, and starts new ones with the poses that are left.
+    fn start(&mut self, poses: &[Pose], pairs: &Pairs) {
+        let coast_s = self.coast_s();
+        self.tracks.retain(|track| track.seen() || (track.confirmed && track.unseen_s <= coast_s));
+        for (index, pose) in poses.iter().enumerate() {
+            if pairs.contains(&Some(index)) || self.seen_already(pose) {
+                continue;
+            }
+            if self.tracks.is_full() {
+                self.forget_one();
+            }
+            let track = self.born(pose, index);
+            // There is room: at most as many tracks are seen as there are poses, and the others make way.
+            let _ = self.tracks.push(track);
+        }
+    }
+
+    fn seen_already(&self, pose: &Pose) -> bool {
+        self.tracks.iter().filter(|track| track.seen()).any(|track| {
+            let alike = cost::likeness(&track.keypoints, InCamera::default(), &pose.keypoints, self.size);
+            alike.is_some_and(|alike| alike > DOUBLE)
+        })
+    }
+
+    /// Makes room: the track that was out of sight longest goes.
+    fn forget_one(&mut self) {
+        let longest =
+            self.tracks.iter().enumerate().max_by(|a, b| a.1.unseen_s.total_cmp(&b.1.unseen_s)).map(|(index, _)| index);
+        if let Some(index) = longest {
+            self.tracks.remove(index);
+        }
+    }
+
+    fn born(&mut self, pose: &Pose, index: usize) -> Track {
+        let size = self.size;
+        let id = TrackId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1).max(1);
+        let mut belief = Belief::default();
+        for k in 0..self.identities {
+            if let Some(sight) = self.known.sight(k) {
+                let reach = size * (REACHABLE + REACHABLE_PER_S * sight.ago_s as f32);
+                belief.hear_place(k, reach / pose.centre.distance(sight.last.at).max(reach));
+            }
+        }
+        Track {
+            id,
+            motion: Motion::new(pose.centre, motion::noise(size, pose.score), size),
+            belief,
+            shares: [0.0; MAX_ANIMALS],
+            name: None,
+            keypoints: pose.keypoints,
+            seen_at: pose.centre,
+            pose: Some(index),
+            unseen_s: 0.0,
+            interval_s: f64::INFINITY,
+            confirmed: pose.score >= STRONG,
+        }
+    }
+
+    /// Evidence of this frame's poses moves the beliefs.
+    fn listen(&mut self, poses: &[Pose], step_s: f64) {
+        let touching = TOUCHING * self.size;
+        for track in &mut self.tracks {
+            track.belief.fade(step_s, track.seen());
+            let Some(pose) = track.pose.and_then(|index| poses.get(index)) else { continue };
+            let near = poses.iter().filter(|other| other.centre.distance(pose.centre) < touching).count() > 1;
+            let weight = identity::newness(track.interval_s) * pose.score * if near { TOUCHING_WEIGHT } else { 1.0 };
+            track.belief.hear(&pose.identity, self.identities, weight);
+        }
+    }
+
+    /// The posterior over all confirmed tracks, and their names.
+    fn name(&mut self) {
+        let coast_s = self.coast_s();
+        let mut candidates: Vec<Candidate, MAX_ANIMALS> = Vec::new();
+        for track in self.tracks.iter().filter(|track| track.confirmed) {
+            let present = if track.seen() { 1.0 } else { (1.0 - track.unseen_s / coast_s.max(1e-3)) as f32 };
+            let _ = candidates.push(Candidate { belief: track.belief, present, name: track.name });
+        }
+        let posterior = identity::posterior(&candidates, self.identities);
+        let names = identity::names(&candidates, &posterior, self.identities, self.config.name_min);
+        for (row, track) in self.tracks.iter_mut().filter(|track| track.confirmed).enumerate() {
+            track.shares = posterior[row];
+            track.name = names[row];
+        }
+    }
+}
+
+fn sensible(at: InCamera) -> bool {
+    // Written so that NaN is nonsense too.
+    at.x.abs() <= WIDEST && at.y.abs() <= WIDEST
+}
+
+/// Any order will do that does not depend on the order in which the poses came.
+fn order(a: &Pose, b: &Pose) -> Ordering {
+    let keypoints = |pose: &Pose| pose.keypoints.map(|k| k.map_or([f32::INFINITY; 3], |k| [k.at.x, k.at.y, k.score]));
+    by_numbers(&[a.centre.x, a.centre.y, a.score], &[b.centre.x, b.centre.y, b.score])
+        .then_with(|| by_numbers(&a.identity, &b.identity))
+        .then_with(|| by_numbers(keypoints(a).as_flattened(), keypoints(b).as_flattened()))
+}
+
+fn by_numbers(a: &[f32], b: &[f32]) -> Ordering {
+    a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}

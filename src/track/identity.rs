@@ -1,0 +1,302 @@
+//! Who a track is: the belief that evidence moves, and the exact joint posterior in which each identity stands at most once.
+//!
+//! A track's belief is the evidence of its own poses. It is a product of likelihoods, but three things keep it humble:
+//! pictures that follow each other err alike, so each counts only as much as it is new (`newness`); no name is ever surer than
+//! `MOST`, so that a silent exchange of two animals is overturned within about half a second; and belief fades with time.
+//!
+//! The posterior joins the beliefs: every way of giving the live tracks different identities, or none, is weighed, and the
+//! share of all ways in which a track is R is its probability of being R. That is what makes three sure tracks name the fourth.
+//! The sum over all ways runs over subsets of identities, so that eight tracks and eight identities cost 40 000 steps and
+//! four and four cost 600.
+
+use super::assign::{Costs, assign};
+use crate::handover::{Identity, MAX_ANIMALS};
+
+/// Logarithm of the greatest odds that evidence can pile up between two identities.
+const MOST: f32 = 5.0;
+/// Pictures nearer than this in time err alike, seconds.
+const ALIKE_S: f64 = 0.1;
+/// Most that one picture counts, even the first.
+const MOST_NEW: f64 = 0.5;
+/// Share of pictures whose identity says nothing about the animal.
+const NOTHING: f32 = 0.08;
+/// Belief fades to 1/e in this time with poses, and without, seconds.
+const FADE_SEEN_S: f64 = 30.0;
+const FADE_UNSEEN_S: f64 = 1.5;
+/// Weight of a track being none of the identities, against a track of which nothing is known being one certain identity.
+const NOBODY: f64 = 0.04;
+/// Most that a place far from where an identity was last seen counts against it, as the logarithm of odds.
+const FAR: f32 = 1.0;
+/// A name is not given away for less than this much probability.
+const STICKS: f32 = 0.05;
+
+/// Evidence on each identity of one track: logarithms, the greatest of them 0.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Belief([f32; MAX_ANIMALS]);
+
+/// Probability of each identity.
+pub type Shares = [f32; MAX_ANIMALS];
+
+/// How much of a picture's evidence is new, 0 to `MOST_NEW`, when the one before it was `seconds` earlier.
+pub fn newness(seconds: f64) -> f32 {
+    (1.0 - (-seconds / ALIKE_S).exp()).clamp(0.0, MOST_NEW) as f32
+}
+
+/// A pose's likelihoods over the first `identities`, summing to 1 and none of them 0. Nonsense becomes "nothing known".
+pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
+    let mut shares = [0.0; MAX_ANIMALS];
+    let even = 1.0 / identities.max(1) as f32;
+    let sum: f32 = likelihood[..identities].iter().sum();
+    let usable = likelihood[..identities].iter().all(|p| *p >= 0.0) && sum > 1e-6 && sum.is_finite();
+    for (share, p) in shares[..identities].iter_mut().zip(likelihood) {
+        *share = NOTHING * even + (1.0 - NOTHING) * if usable { p / sum } else { even };
+    }
+    shares
+}
+
+impl Belief {
+    /// Takes in one pose's `sound` likelihoods, which count `weight` (0 to 1).
+    pub fn hear(&mut self, sound: &Shares, identities: usize, weight: f32) {
+        for (log, p) in self.0[..identities].iter_mut().zip(sound) {
+            *log += weight * p.ln();
+        }
+        self.settle(identities);
+    }
+
+    /// Takes in that the identity was last seen so far away that only the share `reachable` (0 to 1) speaks for it.
+    pub fn hear_place(&mut self, identity: usize, reachable: f32) {
+        self.0[identity] -= FAR * (1.0 - reachable.clamp(0.0, 1.0));
+    }
+
+    /// Lets `seconds` go by, with a pose or without.
+    pub fn fade(&mut self, seconds: f64, seen: bool) {
+        let keeps = (-seconds / if seen { FADE_SEEN_S } else { FADE_UNSEEN_S }).exp() as f32;
+        for log in &mut self.0 {
+            *log *= keeps;
+        }
+    }
+
+    /// What the evidence alone says, without the other tracks.
+    pub fn shares(&self, identities: usize) -> Shares {
+        let mut shares = [0.0; MAX_ANIMALS];
+        for (share, log) in shares[..identities].iter_mut().zip(self.0) {
+            *share = log.exp();
+        }
+        let sum: f32 = shares.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        shares.map(|share| share / sum)
+    }
+
+    /// The two tracks may have exchanged their animals, with probability `exchanged` (at most one half).
+    pub fn mix(&mut self, other: &mut Self, exchanged: f32, identities: usize) {
+        let (mine, theirs) = (self.shares(identities), other.shares(identities));
+        let exchanged = exchanged.clamp(0.0, 0.5);
+        for k in 0..identities {
+            self.0[k] = (mine[k] + exchanged * (theirs[k] - mine[k])).max(1e-6).ln();
+            other.0[k] = (theirs[k] + exchanged * (mine[k] - theirs[k])).max(1e-6).ln();
+        }
+        self.settle(identities);
+        other.settle(identities);
+    }
+
+    /// The greatest becomes 0 and none is below `-MOST`.
+    fn settle(&mut self, identities: usize) {
+        let greatest = self.0[..identities].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        for log in &mut self.0[..identities] {
+            *log = (*log - greatest).max(-MOST);
+        }
+    }
+}
+
+/// One track as the posterior sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Candidate {
+    /// What its own evidence says.
+    pub belief: Belief,
+    /// How likely it is still there, 0 to 1: 1 with a pose, falling without.
+    pub present: f32,
+    /// The name it has had so far.
+    pub name: Option<Identity>,
+}
+
+/// The posterior probability of each identity for each candidate, every way of giving them different identities weighed.
+pub fn posterior(candidates: &[Candidate], identities: usize) -> [Shares; MAX_ANIMALS] {
+    let mut posterior = [[0.0; MAX_ANIMALS]; MAX_ANIMALS];
+    let sets = 1usize << identities;
+    let mut weight = [[0.0f64; MAX_ANIMALS]; MAX_ANIMALS];
+    let mut nobody = [1.0f64; MAX_ANIMALS];
+    for (row, candidate) in candidates.iter().enumerate() {
+        for (w, share) in weight[row].iter_mut().zip(candidate.belief.shares(identities)) {
+            *w = f64::from(share) * identities as f64;
+        }
+        nobody[row] = NOBODY + (1.0 - NOBODY) * f64::from(1.0 - candidate.present.clamp(0.0, 1.0));
+    }
+    // after[i][taken]: sum over all ways to name the candidates from i on when the identities in `taken` are gone.
+    let mut after = [[0.0f64; 1 << MAX_ANIMALS]; MAX_ANIMALS + 1];
+    after[candidates.len()][..sets].fill(1.0);
+    for row in (0..candidates.len()).rev() {
+        for taken in 0..sets {
+            let mut sum = nobody[row] * after[row + 1][taken];
+            for k in (0..identities).filter(|k| taken & (1 << k) == 0) {
+                sum += weight[row][k] * after[row + 1][taken | (1 << k)];
+            }
+            after[row][taken] = sum;
+        }
+    }
+    // before[taken]: sum over all ways to name the candidates so far that use exactly `taken`.
+    let mut before = [0.0f64; 1 << MAX_ANIMALS];
+    before[0] = 1.0;
+    for row in 0..candidates.len() {
+        let mut next = [0.0f64; 1 << MAX_ANIMALS];
+        for taken in 0..sets {
+            next[taken] += nobody[row] * before[taken];
+            for k in (0..identities).filter(|k| taken & (1 << k) == 0) {
+                let way = before[taken] * weight[row][k];
+                next[taken | (1 << k)] += way;
+                posterior[row][k] += (way * after[row + 1][taken | (1 << k)] / after[0][0]) as f32;
+            }
+        }
+        before = next;
+    }
+    posterior
+}
+
+/// Names for the candidates: each identity at most once, as many as possible right by the posterior; a name sticks a little.
+/// Names less sure than `name_min` are withheld.
+pub fn names(
+    candidates: &[Candidate],
+    posterior: &[Shares; MAX_ANIMALS],
+    identities: usize,
+    name_min: f32,
+) -> [Option<Identity>; MAX_ANIMALS] {
+    let mut costs = Costs::new(candidates.len(), identities);
+    for (row, candidate) in candidates.iter().enumerate() {
+        for (k, p) in posterior[row][..identities].iter().enumerate() {
+            let sticks = if candidate.name == Some(Identity(k as u8)) { STICKS } else { 0.0 };
+            costs.set(row, k, 1.0 - p - sticks);
+        }
+    }
+    let pairs = assign(&costs, 1.0);
+    let mut names = [None; MAX_ANIMALS];
+    for row in 0..candidates.len() {
+        names[row] = pairs[row].filter(|k| posterior[row][*k] >= name_min).map(|k| Identity(k as u8));
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(shares: [f32; 4], times: usize) -> Candidate {
+        let mut likelihood = [0.0; MAX_ANIMALS];
+        likelihood[..4].copy_from_slice(&shares);
+        let mut belief = Belief::default();
+        for _ in 0..times {
+            belief.hear(&sound(&likelihood, 4), 4, 0.2);
+        }
+        Candidate { belief, present: 1.0, name: None }
+    }
+
+    /// Weighs every way one by one.
+    fn by_hand(candidates: &[Candidate], row: usize, taken: &mut [Option<usize>; 4], sums: &mut [[f64; 5]; 4], w: f64) {
+        if row == candidates.len() {
+            for (r, k) in taken.iter().enumerate() {
+                sums[r][k.unwrap_or(4)] += w;
+            }
+            return;
+        }
+        taken[row] = None;
+        by_hand(candidates, row + 1, taken, sums, w * NOBODY);
+        for k in 0..4 {
+            if !taken[..row].contains(&Some(k)) {
+                taken[row] = Some(k);
+                let share = f64::from(candidates[row].belief.shares(4)[k]) * 4.0;
+                by_hand(candidates, row + 1, taken, sums, w * share);
+            }
+        }
+        taken[row] = None;
+    }
+
+    #[test]
+    fn the_posterior_is_the_one_that_weighing_every_way_gives() {
+        let candidates = [
+            heard([0.9, 0.05, 0.03, 0.02], 8),
+            heard([0.6, 0.3, 0.05, 0.05], 3),
+            heard([0.25, 0.25, 0.4, 0.1], 5),
+            heard([0.25; 4], 1),
+        ];
+        let mut sums = [[0.0; 5]; 4];
+        by_hand(&candidates, 0, &mut [None; 4], &mut sums, 1.0);
+        let posterior = posterior(&candidates, 4);
+        for row in 0..4 {
+            let all: f64 = sums[row].iter().sum();
+            for k in 0..4 {
+                assert!((f64::from(posterior[row][k]) - sums[row][k] / all).abs() < 1e-5, "{row} {k} {posterior:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn three_sure_tracks_name_the_fourth() {
+        let candidates = [
+            heard([0.9, 0.04, 0.03, 0.03], 20),
+            heard([0.03, 0.9, 0.04, 0.03], 20),
+            heard([0.03, 0.03, 0.9, 0.04], 20),
+            heard([0.25; 4], 1),
+        ];
+        let posterior = posterior(&candidates, 4);
+        assert!(posterior[3][3] > 0.9, "{posterior:?}");
+        assert_eq!(names(&candidates, &posterior, 4, 0.5)[..4], [0, 1, 2, 3].map(|k| Some(Identity(k))));
+    }
+
+    #[test]
+    fn a_second_track_with_the_same_evidence_stays_nameless() {
+        let candidates = [heard([0.97, 0.01, 0.01, 0.01], 40), heard([0.97, 0.01, 0.01, 0.01], 40)];
+        let posterior = posterior(&candidates, 4);
+        assert!(posterior[0][0] < 0.6 && posterior[1][1] < 0.3, "{posterior:?}");
+        assert!(names(&candidates, &posterior, 4, 0.7).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn full_belief_is_overturned_within_half_a_second() {
+        let mut belief = heard([0.9, 0.04, 0.03, 0.03], 300).belief;
+        let mut likelihood = [0.0; MAX_ANIMALS];
+        likelihood[..4].copy_from_slice(&[0.04, 0.9, 0.03, 0.03]);
+        for _ in 0..15 {
+            belief.hear(&sound(&likelihood, 4), 4, newness(1.0 / 30.0));
+        }
+        assert!(belief.shares(4)[1] > 0.5, "{belief:?}");
+    }
+
+    #[test]
+    fn evidence_that_makes_no_sense_says_nothing() {
+        for bad in [f32::NAN, f32::INFINITY, -1.0, 0.0] {
+            let shares = sound(&[bad; MAX_ANIMALS], 4);
+            assert_eq!(shares[..4], [0.25; 4], "{bad}");
+        }
+    }
+
+    #[test]
+    fn eight_sure_tracks_and_eight_identities_stay_finite() {
+        let mut likelihood = [0.0; MAX_ANIMALS];
+        likelihood[0] = 1.0;
+        let mut candidate = Candidate { present: 1.0, ..Candidate::default() };
+        for _ in 0..100 {
+            candidate.belief.hear(&sound(&likelihood, 8), 8, 0.5);
+        }
+        let posterior = posterior(&[candidate; 8], 8);
+        let sum: f32 = posterior.iter().map(|row| row[0]).sum();
+        assert!(sum.is_finite() && sum <= 1.001, "{posterior:?}");
+    }
+
+    #[test]
+    fn an_even_exchange_leaves_the_two_names_open_and_the_others_out() {
+        let (mut a, mut b) = (heard([0.9, 0.04, 0.03, 0.03], 40), heard([0.04, 0.9, 0.03, 0.03], 40));
+        a.belief.mix(&mut b.belief, 0.5, 4);
+        let posterior = posterior(&[a, b], 4);
+        assert!(
+            (posterior[0][0] - 0.5).abs() < 0.05 && (posterior[0][1] - posterior[0][0]).abs() < 0.01,
+            "{posterior:?}"
+        );
+    }
+}

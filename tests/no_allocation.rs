@@ -1,0 +1,101 @@
+//! Promise: from poses to pins nothing is allocated per frame, on any thread of the line that this covers.
+
+mod world;
+
+use arenad::act::{Actor, Names, RecordedPin, Rules};
+use arenad::config;
+use arenad::handover::{Event, MAX_EVENTS};
+use arenad::ledger::Ledger;
+use arenad::stamp::Clock;
+use arenad::track::Tracker;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+use world::{Observer, World, no_gaps, zones};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes on to the system's allocator unchanged; counting touches a thread-local cell without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the promises of `GlobalAlloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the promises of `GlobalAlloc`.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the promises of `GlobalAlloc`.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread so far.
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+fn rules() -> Rules {
+    let rule = config::Rule {
+        name: "anybody at the feeder".into(),
+        identity: None,
+        keypoint: "nose".into(),
+        zone: "Feeder".into(),
+        p_min: 0.5,
+        score_min: 0.5,
+        pulse: Duration::from_millis(1),
+        rest: Duration::from_millis(1),
+    };
+    let identities = ["R", "G", "B", "Y"].map(String::from);
+    Rules::new(&[rule], Names { keypoints: &["nose".into()], identities: &identities }, &zones()).unwrap()
+}
+
+#[test]
+fn nothing_is_allocated_from_poses_to_pins() {
+    let observer = Observer { ghosts: 0.2, doubles: 0.1, missed: 0.1, ..Observer::default() };
+    let mut world = World::new(5, observer);
+    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+    let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
+    let (pin, record) = RecordedPin::new(clock);
+    let mut actor = Actor::new(rules(), Box::new(pin), clock, Arc::clone(&ledger)).unwrap();
+    let mut events: heapless::Vec<Event, MAX_EVENTS> = heapless::Vec::new();
+    let (mut counted, mut happened) = (0, 0);
+    for frame in 0..1500 {
+        let mut shown = world.step();
+        shown.stamp.arrived = clock.monotonic();
+        let before = allocations();
+        let scene = tracker.advance(&shown.poses, shown.stamp, &no_gaps());
+        events.clone_from(tracker.events());
+        actor.act(&scene, &mut events);
+        let made = allocations() - before;
+        happened += events.len();
+        if frame >= 30 {
+            counted += made;
+        }
+    }
+    assert_eq!(counted, 0);
+    drop(actor);
+    let sets = record.sets();
+    assert!(happened > 20 && ledger.counters.triggers.get() > 3, "the run was too quiet to prove anything");
+    assert_eq!(sets.last().map(|set| set.1), Some(false));
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = allocations();
+    std::hint::black_box(vec![0u8; 100]);
+    assert!(allocations() > before);
+}

@@ -1,0 +1,261 @@
+//! Promise: whatever comes, the tracker's scenes are well formed, repeatable, and independent of the order of poses.
+
+mod world;
+
+use arenad::config;
+use arenad::handover::{Gap, GapReason, Gaps, Identity, Keypoint, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, State};
+use arenad::space::InCamera;
+use arenad::stamp::{Stamp, WallTime};
+use arenad::track::Tracker;
+use proptest::prelude::*;
+use world::{Dice, Observer, World, looks, no_gaps, pose, zones};
+
+fn tracker(identities: usize) -> Tracker {
+    Tracker::new(config::Tracker::default(), identities, zones())
+}
+
+fn stamp(frame: u64, captured_ns: i64) -> Stamp {
+    Stamp { frame, captured: WallTime(captured_ns), ..Stamp::default() }
+}
+
+/// Every number of the tracker's own making is sound, each identity stands where it belongs and at most once.
+fn well_formed(scene: &Scene, identities: usize) -> Result<(), TestCaseError> {
+    prop_assert!(scene.animals.len() >= identities);
+    for (index, animal) in scene.animals.iter().enumerate() {
+        let expected = (index < identities).then_some(Identity(index as u8));
+        prop_assert_eq!(animal.identity, expected);
+        prop_assert!((0.0..=1.0).contains(&animal.p), "{:?}", animal);
+        prop_assert!(animal.centre.is_none_or(InCamera::is_finite));
+        prop_assert_eq!(animal.centre.is_none(), animal.state == State::Unseen);
+        let tracked = matches!(animal.state, State::Seen | State::Predicted);
+        prop_assert_eq!(animal.track.is_some(), tracked);
+        prop_assert_eq!(animal.vanished.is_some(), animal.state == State::Hidden);
+        for keypoint in animal.keypoints.iter().flatten() {
+            prop_assert!(tracked && keypoint.at.is_finite() && (0.0..=1.0).contains(&keypoint.score));
+        }
+    }
+    let mut tracks: Vec<_> = scene.animals.iter().filter_map(|animal| animal.track).collect();
+    tracks.sort();
+    tracks.dedup();
+    prop_assert_eq!(tracks.len(), scene.animals.iter().filter(|animal| animal.track.is_some()).count());
+    Ok(())
+}
+
+/// Numbers as a broken model or a broken camera may give them.
+fn wild() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        6 => -50.0f32..700.0,
+        2 => 0.0f32..1.0,
+        1 => prop_oneof![
+            Just(f32::NAN), Just(f32::INFINITY), Just(f32::NEG_INFINITY), Just(f32::MAX), Just(f32::MIN_POSITIVE),
+            Just(-0.0), Just(1e30), Just(-1e38),
+        ],
+    ]
+}
+
+fn wild_pose() -> impl Strategy<Value = Pose> {
+    (wild(), wild(), wild(), prop::collection::vec(wild(), 8), prop::collection::vec((wild(), wild(), wild()), 0..9))
+        .prop_map(|(x, y, score, looks, parts)| {
+            let mut pose = Pose { centre: InCamera { x, y }, score, ..Pose::default() };
+            pose.identity.copy_from_slice(&looks);
+            for (keypoint, (x, y, score)) in pose.keypoints.iter_mut().zip(parts) {
+                *keypoint = Some(Keypoint { at: InCamera { x, y }, score });
+            }
+            pose
+        })
+}
+
+fn wild_stream() -> impl Strategy<Value = Vec<(Vec<Pose>, i64)>> {
+    let time = prop_oneof![3 => 0i64..100_000_000, 1 => any::<i64>()];
+    prop::collection::vec((prop::collection::vec(wild_pose(), 0..=MAX_ANIMALS), time), 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn wild_values_and_wild_clocks_are_survived(stream in wild_stream(), identities in 0usize..=8) {
+        let mut tracker = tracker(identities);
+        let mut captured = 0i64;
+        for (frame, (poses, step)) in stream.into_iter().enumerate() {
+            captured = captured.wrapping_add(step);
+            let poses: Poses = poses.into_iter().collect();
+            let scene = tracker.advance(&poses, stamp(frame as u64, captured), &no_gaps());
+            well_formed(&scene, identities)?;
+            prop_assert!(tracker.events().len() <= MAX_EVENTS);
+        }
+    }
+
+    #[test]
+    fn the_order_of_poses_changes_nothing(seed in any::<u64>()) {
+        let observer = Observer { ghosts: 0.3, doubles: 0.2, missed: 0.2, ..Observer::default() };
+        let mut world = World::new(seed, observer);
+        let mut dice = Dice::new(!seed);
+        let (mut one, mut other) = (tracker(4), tracker(4));
+        for _ in 0..90 {
+            let shown = world.step();
+            let mut shuffled = shown.poses.clone();
+            for n in (1..shuffled.len()).rev() {
+                shuffled.swap(n, dice.below(n + 1));
+            }
+            let scene = one.advance(&shown.poses, shown.stamp, &no_gaps());
+            prop_assert_eq!(&scene, &other.advance(&shuffled, shown.stamp, &no_gaps()));
+            prop_assert_eq!(one.events(), other.events());
+            well_formed(&scene, 4)?;
+        }
+    }
+
+    #[test]
+    fn a_gap_of_any_length_leaves_names_right_within_a_second(
+        gap in prop_oneof![0i64..5_000_000_000, -5_000_000_000i64..0, any::<i64>()]
+    ) {
+        let mut tracker = tracker(4);
+        let mut captured = 0;
+        for frame in 0..90u64 {
+            captured = if frame == 45 { gap } else { captured + 33_333_333 };
+            let scene = tracker.advance(&four(|n| n), stamp(frame, captured), &no_gaps());
+            well_formed(&scene, 4)?;
+            if frame == 44 || frame >= 75 {
+                prop_assert_eq!(named(&scene), [Some(0), Some(1), Some(2), Some(3)]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_frames_give_the_same_scenes(seed in any::<u64>()) {
+        let run = || {
+            let (mut world, mut tracker) = (World::new(seed, Observer::default()), tracker(4));
+            (0..60).map(|_| { let shown = world.step(); tracker.advance(&shown.poses, shown.stamp, &no_gaps()) })
+                .collect::<Vec<_>>()
+        };
+        prop_assert_eq!(run(), run());
+    }
+
+    #[test]
+    fn gaps_are_passed_on(frames in prop::collection::vec((any::<u64>(), 0usize..5), 0..12)) {
+        let mut gaps = Gaps::default();
+        for (frame, reason) in frames {
+            gaps.note_one(frame, GapReason::ALL[reason]);
+        }
+        let mut tracker = tracker(4);
+        let scene = tracker.advance(&four(|n| n), stamp(7, 0), &gaps);
+        prop_assert_eq!(&scene.gaps, &gaps);
+        let told: Vec<Gap> = tracker
+            .events()
+            .iter()
+            .filter_map(|event| if let arenad::handover::Event::Gap(gap) = event { Some(*gap) } else { None })
+            .collect();
+        prop_assert_eq!(told, gaps.iter().copied().collect::<Vec<_>>());
+    }
+}
+
+/// Four animals that sit still; `looks_like` says whom each place looks like.
+fn four(looks_like: impl Fn(usize) -> usize) -> Poses {
+    (0..4)
+        .map(|n| {
+            let at = InCamera { x: 100.0 + 120.0 * n as f32, y: 150.0 };
+            pose(at, 1.0, looks(looks_like(n), 0.85), 0.9, |_| Some([0.0; 2]))
+        })
+        .collect()
+}
+
+/// Which name stands at each of the four places.
+fn named(scene: &Scene) -> [Option<u8>; 4] {
+    [0, 1, 2, 3].map(|n| {
+        let at = InCamera { x: 100.0 + 120.0 * n as f32, y: 150.0 };
+        scene.animals.iter().find(|a| a.state == State::Seen && a.centre == Some(at))?.identity.map(|id| id.0)
+    })
+}
+
+#[test]
+fn evidence_that_is_exchanged_exchanges_the_names_within_half_a_second() {
+    let mut tracker = tracker(4);
+    let exchanged = |n| [1, 0, 2, 3][n];
+    for frame in 0..135i64 {
+        let poses = four(|n| if frame < 120 { n } else { exchanged(n) });
+        let scene = tracker.advance(&poses, stamp(frame as u64, frame * 33_333_333), &no_gaps());
+        match frame {
+            119 => assert_eq!(named(&scene), [Some(0), Some(1), Some(2), Some(3)]),
+            134 => assert_eq!(named(&scene), [Some(1), Some(0), Some(2), Some(3)], "{scene:?}"),
+            _ => (),
+        }
+    }
+}
+
+#[test]
+fn an_animal_that_comes_back_is_named_by_its_looks_and_not_by_its_place() {
+    // 0 and 1 vanish; after a minute 1 comes out where 0 went in.
+    let mut tracker = tracker(4);
+    let mut last = Scene::default();
+    for frame in 0..1900i64 {
+        let mut poses = four(|n| if frame < 1800 { n } else { [1, 0, 2, 3][n] });
+        if frame >= 60 {
+            poses.remove(1);
+        }
+        if (60..1800).contains(&frame) {
+            poses.remove(0);
+        }
+        last = tracker.advance(&poses, stamp(frame as u64, frame * 33_333_333), &no_gaps());
+        if frame == 1000 {
+            let states: Vec<_> = last.animals.iter().map(|animal| animal.state).collect();
+            assert_eq!(states, [State::Hidden, State::Hidden, State::Seen, State::Seen]);
+            assert_eq!(last.animals[0].vanished.map(|vanished| vanished.frame), Some(59));
+        }
+    }
+    assert_eq!(named(&last), [Some(1), None, Some(2), Some(3)]);
+}
+
+#[test]
+fn nobody_is_named_when_the_model_knows_nobody() {
+    let mut tracker = tracker(0);
+    for frame in 0..10 {
+        let scene = tracker.advance(&four(|n| n), stamp(frame, frame as i64 * 33_333_333), &no_gaps());
+        assert!(scene.animals.len() == 4 && scene.animals.iter().all(|a| a.identity.is_none() && a.track.is_some()));
+    }
+}
+
+#[test]
+fn a_name_that_is_not_sure_is_withheld_and_its_track_is_shown() {
+    let mut tracker = tracker(4);
+    let mut scene = Scene::default();
+    for frame in 0..30 {
+        let mut poses = four(|n| n);
+        for pose in &mut poses {
+            pose.identity = [0.25, 0.25, 0.25, 0.25, 0.0, 0.0, 0.0, 0.0];
+        }
+        scene = tracker.advance(&poses, stamp(frame, frame as i64 * 33_333_333), &no_gaps());
+    }
+    assert_eq!(scene.animals.len(), 8);
+    assert!(scene.animals[..4].iter().all(|a| a.state == State::Unseen));
+    assert!(scene.animals[4..].iter().all(|a| a.identity.is_none() && a.track.is_some() && a.p < 0.3));
+}
+
+#[test]
+fn vanishing_and_appearing_are_told_once() {
+    use arenad::handover::Event;
+    let mut tracker = tracker(4);
+    let mut told = Vec::new();
+    for frame in 0..150i64 {
+        let mut poses = four(|n| n);
+        if (60..120).contains(&frame) {
+            poses.remove(2);
+        }
+        tracker.advance(&poses, stamp(frame as u64, frame * 33_333_333), &no_gaps());
+        told.extend(tracker.events().iter().filter_map(|event| match event {
+            Event::Appeared { identity, .. } => Some((frame, "appeared", identity.0)),
+            Event::Vanished { identity, last } => Some((last.frame as i64, "vanished", identity.0)),
+            _ => None,
+        }));
+    }
+    assert_eq!(
+        told,
+        [
+            (0, "appeared", 0),
+            (0, "appeared", 1),
+            (0, "appeared", 2),
+            (0, "appeared", 3),
+            (59, "vanished", 2),
+            (120, "appeared", 2)
+        ]
+    );
+}
