@@ -123,9 +123,10 @@ fn find(library: Option<&Path>) -> Result<PathBuf, InferError> {
     if let Some(told) = library {
         // An absolute path stays as it is.
         let path = beside.join(told);
-        return path.is_file().then(|| path.clone()).ok_or_else(|| {
-            missing(format!("library: got {}, which is no file; {HELP}", path.display()))
-        });
+        return path
+            .is_file()
+            .then(|| path.clone())
+            .ok_or_else(|| missing(format!("library: got {}, which is no file; {HELP}", path.display())));
     }
     let folders = SYSTEM_FOLDERS.iter().map(PathBuf::from).chain([beside.clone(), beside.join("lib")]);
     folders.clone().find_map(|folder| in_folder(&folder)).ok_or_else(|| {

@@ -94,10 +94,16 @@ fn input(written: &Written) -> Result<(), Complaint> {
         }
     }
     if input.layout != "nchw" {
-        return complain("input.layout", format!("got {:?}; only \"nchw\" is known; export the model so", input.layout));
+        return complain(
+            "input.layout",
+            format!("got {:?}; only \"nchw\" is known; export the model so", input.layout),
+        );
     }
     if input.channels != "rgb" {
-        return complain("input.channels", format!("got {:?}; only \"rgb\" is known; export the model so", input.channels));
+        return complain(
+            "input.channels",
+            format!("got {:?}; only \"rgb\" is known; export the model so", input.channels),
+        );
     }
     if let Some(mean) = input.mean.iter().find(|value| !value.is_finite()) {
         return complain("input.mean", format!("got {mean}; allowed are finite numbers"));
@@ -114,11 +120,12 @@ fn decoder(written: &Written) -> Result<(), Complaint> {
         return complain("decoder.kind", format!("got {:?}; only \"centre-offsets\" is known", decoder.kind));
     }
     if !(decoder.score_min > 0.0 && decoder.score_min < 1.0) {
-        return complain("decoder.score_min", format!("got {}; allowed is more than 0 and less than 1", decoder.score_min));
+        return complain(
+            "decoder.score_min",
+            format!("got {}; allowed is more than 0 and less than 1", decoder.score_min),
+        );
     }
-    for (field, value) in
-        [("decoder.separation_px", decoder.separation_px), ("decoder.reach_px", decoder.reach_px)]
-    {
+    for (field, value) in [("decoder.separation_px", decoder.separation_px), ("decoder.reach_px", decoder.reach_px)] {
         if !(value > 0.0 && value <= DISTANCE_MAX) {
             return complain(field, format!("got {value}; allowed is more than 0 and at most {DISTANCE_MAX} pixels"));
         }
@@ -219,14 +226,17 @@ mod tests {
 
     /// A contract that is right.
     fn right() -> String {
-        let identities = "[[identities]]\nname = \"R\"\ncolour = \"#ff0000\"\n[[identities]]\nname = \"B\"\ncolour = \"#0000ff\"\n";
+        let identities =
+            "[[identities]]\nname = \"R\"\ncolour = \"#ff0000\"\n[[identities]]\nname = \"B\"\ncolour = \"#0000ff\"\n";
         let mut text = format!(
             "contract = 1\nname = \"two\"\nabout = \"\"\nkeypoints = [\"nose\", \"tail\"]\nskeleton = [[\"nose\", \"tail\"]]\nleft_right = []\n\
              [input]\nname = \"image\"\nwidth = 64\nheight = 32\nlayout = \"nchw\"\nchannels = \"rgb\"\nmean = [0.0, 0.0, 0.0]\nscale = [255.0, 255.0, 255.0]\npadding = 0\n\
              [decoder]\nkind = \"centre-offsets\"\nscore_min = 0.3\nseparation_px = 12.0\nreach_px = 16.0\n\
              [training]\ncommand = \"\"\nseed = 1\ndata = \"\"\nscores_on = \"\"\nrmse_px = 1.5\nidentity_accuracy = 0.9\n{identities}"
         );
-        for (meaning, channels, stride) in [("keypoints", 2, 4), ("centre", 1, 8), ("offsets", 4, 8), ("identity", 2, 8)] {
+        for (meaning, channels, stride) in
+            [("keypoints", 2, 4), ("centre", 1, 8), ("offsets", 4, 8), ("identity", 2, 8)]
+        {
             let (rows, columns) = (32 / stride, 64 / stride);
             text += &format!(
                 "[[outputs]]\nname = \"{meaning}\"\nmeaning = \"{meaning}\"\nshape = [1, {channels}, {rows}, {columns}]\nstride = {stride}\n"
@@ -254,11 +264,27 @@ mod tests {
         let cases: &[(&str, &str, &str)] = &[
             ("contract = 1", "contract = 2", "contract: got 2; this program reads 1"),
             ("name = \"two\"", "name = \"\"", "name: got \"\"; allowed are 1 to 64 printable characters"),
-            ("keypoints = [\"nose\", \"tail\"]", &format!("keypoints = {many}"), "keypoints: got 25 of them; allowed are 1 to 24"),
+            (
+                "keypoints = [\"nose\", \"tail\"]",
+                &format!("keypoints = {many}"),
+                "keypoints: got 25 of them; allowed are 1 to 24",
+            ),
             ("keypoints = [\"nose\", \"tail\"]", "keypoints = []", "keypoints: got 0 of them; allowed are 1 to 24"),
-            ("[\"nose\", \"tail\"]\nskel", "[\"tail\", \"tail\"]\nskel", "keypoints: got \"tail\" twice; each name may stand once"),
-            ("[[\"nose\", \"tail\"]]", "[[\"nose\", \"ear\"]]", "skeleton: got \"ear\"; allowed are the names in keypoints"),
-            ("left_right = []", "left_right = [[\"nose\", \"nose\"]]", "left_right: got \"nose\" with itself; a pair has two names"),
+            (
+                "[\"nose\", \"tail\"]\nskel",
+                "[\"tail\", \"tail\"]\nskel",
+                "keypoints: got \"tail\" twice; each name may stand once",
+            ),
+            (
+                "[[\"nose\", \"tail\"]]",
+                "[[\"nose\", \"ear\"]]",
+                "skeleton: got \"ear\"; allowed are the names in keypoints",
+            ),
+            (
+                "left_right = []",
+                "left_right = [[\"nose\", \"nose\"]]",
+                "left_right: got \"nose\" with itself; a pair has two names",
+            ),
             ("name = \"B\"", "name = \"R\"", "identities.name: got \"R\" twice; each name may stand once"),
             ("\"#ff0000\"", "\"red\"", "identities.colour: got \"red\"; write it as \"#rrggbb\""),
             ("width = 64", "width = 100000", "input.width: got 100000; allowed are 32 to 4096 pixels"),
@@ -269,19 +295,51 @@ mod tests {
             ("scale = [255.0", "scale = [0.0", "input.scale: got 0; allowed are finite numbers other than 0"),
             ("\"centre-offsets\"", "\"yolo\"", "decoder.kind: got \"yolo\"; only \"centre-offsets\" is known"),
             ("score_min = 0.3", "score_min = 1.0", "decoder.score_min: got 1; allowed is more than 0 and less than 1"),
-            ("reach_px = 16.0", "reach_px = inf", "decoder.reach_px: got inf; allowed is more than 0 and at most 1000 pixels"),
-            ("separation_px = 12.0", "separation_px = 0.0", "decoder.separation_px: got 0; allowed is more than 0 and at most 1000 pixels"),
-            ("meaning = \"centre\"", "meaning = \"paf\"", "outputs.centre.meaning: got \"paf\"; allowed are keypoints, centre, offsets and, where there are identities, identity"),
-            ("shape = [1, 1, 4, 8]", "shape = [1, 1, 8, 4]", "outputs.centre.shape: got [1, 1, 8, 4]; [1, 1, 4, 8] follows from its meaning, the input and the stride"),
+            (
+                "reach_px = 16.0",
+                "reach_px = inf",
+                "decoder.reach_px: got inf; allowed is more than 0 and at most 1000 pixels",
+            ),
+            (
+                "separation_px = 12.0",
+                "separation_px = 0.0",
+                "decoder.separation_px: got 0; allowed is more than 0 and at most 1000 pixels",
+            ),
+            (
+                "meaning = \"centre\"",
+                "meaning = \"paf\"",
+                "outputs.centre.meaning: got \"paf\"; allowed are keypoints, centre, offsets and, where there are identities, identity",
+            ),
+            (
+                "shape = [1, 1, 4, 8]",
+                "shape = [1, 1, 8, 4]",
+                "outputs.centre.shape: got [1, 1, 8, 4]; [1, 1, 4, 8] follows from its meaning, the input and the stride",
+            ),
             ("stride = 4", "stride = 5", "outputs.keypoints.stride: got 5; it must divide the input's 64 x 32 pixels"),
-            ("shape = [1, 4, 4, 8]\nstride = 8", "shape = [1, 4, 8, 16]\nstride = 4", "outputs.stride: got 4 for offsets and 8 for centre; they must be equal"),
-            ("name = \"identity\"\nmeaning = \"identity\"\nshape = [1, 2, 4, 8]", "name = \"more\"\nmeaning = \"centre\"\nshape = [1, 1, 4, 8]", "outputs: got 2 that mean \"centre\"; exactly 1 must"),
-            ("\"model.onnx\"", "\"../model.onnx\"", "files.name: got \"../model.onnx\"; allowed is a file name without a path"),
+            (
+                "shape = [1, 4, 4, 8]\nstride = 8",
+                "shape = [1, 4, 8, 16]\nstride = 4",
+                "outputs.stride: got 4 for offsets and 8 for centre; they must be equal",
+            ),
+            (
+                "name = \"identity\"\nmeaning = \"identity\"\nshape = [1, 2, 4, 8]",
+                "name = \"more\"\nmeaning = \"centre\"\nshape = [1, 1, 4, 8]",
+                "outputs: got 2 that mean \"centre\"; exactly 1 must",
+            ),
+            (
+                "\"model.onnx\"",
+                "\"../model.onnx\"",
+                "files.name: got \"../model.onnx\"; allowed is a file name without a path",
+            ),
             ("\"fp32\"", "\"fp16\"", "files.precision: got \"fp16\"; allowed are fp32, int8 and u8"),
             ("\"fp32\"", "\"int8\"", "files: got 0 with precision \"fp32\"; exactly 1 must be there"),
             (&hash, "abc", "files.sha256: got \"abc\"; write 64 lower-case hexadecimal digits"),
             ("rmse_px = 1.5", "rmse_px = nan", "training.rmse_px: got NaN; allowed is 0 or more pixels"),
-            ("identity_accuracy = 0.9", "identity_accuracy = 90.0", "training.identity_accuracy: got 90; allowed is 0 to 1"),
+            (
+                "identity_accuracy = 0.9",
+                "identity_accuracy = 90.0",
+                "training.identity_accuracy: got 90; allowed is 0 to 1",
+            ),
         ];
         for (from, to, words) in cases {
             let text = right();
