@@ -8,7 +8,8 @@ from .labels import ABSENT, SEEN
 from .net import BODY_STRIDE, KEYPOINT_STRIDE, OFFSET_UNIT
 
 KEYPOINT_SIGMA_PX = 1.2 * KEYPOINT_STRIDE
-CENTRE_SIGMA_PX = 1.0 * BODY_STRIDE
+# Narrow: two mice side by side are 17 px apart, and each needs a peak of its own.
+CENTRE_SIGMA_PX = 5.0
 # Cells this near to a centre answer for its animal.
 BODY_RADIUS_PX = 16.0
 CENTRE_NAMES = ("cntr", "centre", "center", "body_center", "bodycenter", "spine2", "mid_body")
@@ -67,6 +68,11 @@ def draw(points: np.ndarray, state: np.ndarray, size: int, centre: int | None) -
     )  # fmt: skip
 
 
+def cells_of(sigma: float) -> float:
+    """Sum of a Gaussian of height 1 over cells; sigma in cells."""
+    return 2 * np.pi * sigma**2
+
+
 def loss(raw: dict, want: dict) -> dict[str, torch.Tensor]:
     """The four parts of the loss, already weighted against each other."""
 
@@ -77,9 +83,12 @@ def loss(raw: dict, want: dict) -> dict[str, torch.Tensor]:
         return (each * weight).sum() / per.clamp(min=1)
 
     raw = {name: value.float() for name, value in raw.items()}
-    animals = want["centre"].sum() / 6.28
+    animals = want["centre"].sum() / cells_of(CENTRE_SIGMA_PX / BODY_STRIDE)
+    points = want["keypoints"].sum() / cells_of(KEYPOINT_SIGMA_PX / KEYPOINT_STRIDE)
+    # Thin parts, such as a tail's end, would else be answered too timidly to be found.
+    bold = 1 + 4 * want["keypoints"]
     parts = {
-        "keypoints": maps(raw["keypoints"], want["keypoints"], 1.0, want["keypoints"].sum() / 9),
+        "keypoints": maps(raw["keypoints"], want["keypoints"], bold, points),
         "centre": maps(raw["centre"], want["centre"], want["centre_weight"], animals),
     }
     weight = want["offset_weight"].repeat_interleave(2, 1)

@@ -34,3 +34,29 @@ impl Engine for Recorded {
         Ok(&self.runs[index])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::Head;
+
+    fn heads(value: f32) -> Heads {
+        Heads(vec![Head { name: "centre".into(), shape: [1, 1, 1, 1], values: vec![value] }])
+    }
+
+    #[test]
+    fn heads_come_in_order_and_then_again() {
+        let mut engine = Recorded::new(vec![heads(0.1), heads(0.2)], 3);
+        let played: Vec<_> = (0..3).filter_map(|_| engine.run(&[0.0; 3]).ok().cloned()).collect();
+        assert_eq!(played, [heads(0.1), heads(0.2), heads(0.1)]);
+    }
+
+    #[test]
+    fn nothing_recorded_is_an_error() {
+        let words = Recorded::new(Vec::new(), 0).run(&[]).map(|_| ()).map_err(|error| error.to_string());
+        assert_eq!(
+            words,
+            Err("engine recorded: the model did not run: got no recorded heads; give at least one".into())
+        );
+    }
+}
