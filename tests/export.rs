@@ -5,6 +5,7 @@ use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray, UInt64Array}
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{Field, Schema};
 use parquet::arrow::ArrowWriter;
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,7 +54,7 @@ fn batch(model: &str, run: &str, rows: &[Row]) -> RecordBatch {
         ("arenad.keypoints", r#"["nose","tail"]"#),
         ("arenad.identities", r#"["R","G"]"#),
     ];
-    let told = told.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let told: HashMap<_, _> = told.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let schema = Arc::new(Schema::new_with_metadata(fields, told));
     RecordBatch::try_new(schema, columns.into_iter().map(|(_, column)| column).collect()).unwrap()
 }
@@ -139,8 +140,7 @@ fn files_of_a_night_become_one_csv() {
     let summary = dlc_csv(&[bench.data("")], &out, false, &mut |done, total| heard.push((done, total))).unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/poses.csv");
     assert_eq!(fs::read_to_string(&out).unwrap(), fs::read_to_string(golden).unwrap());
-    let expected =
-        Summary { outputs: vec![out], files: 2, frames: 6, missing: 2, unnamed: 1, ..Summary::default() };
+    let expected = Summary { outputs: vec![out], files: 2, frames: 6, missing: 2, unnamed: 1, ..Summary::default() };
     assert_eq!(summary, expected);
     assert!(heard.is_sorted() && heard.last().is_some_and(|(done, total)| done == total), "{heard:?}");
     assert_eq!(bench.written(), ["poses.csv"]);
@@ -166,7 +166,10 @@ fn a_damaged_file_is_named_and_the_others_are_exported() {
     assert_eq!((summary.files, summary.frames, summary.unrecorded), (2, 2, 1));
     assert_eq!(bench.body("poses.csv").lines().nth(1), Some("1,,,,,,,,,,,,"));
     let told = bench.told(&summary.damaged[0]);
-    assert!(told.starts_with("data/2.parquet: ") && told.ends_with("copy it anew from where it came, or move it away"), "{told}");
+    assert!(
+        told.starts_with("data/2.parquet: ") && told.ends_with("copy it anew from where it came, or move it away"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -185,7 +188,10 @@ fn a_stream_torn_by_a_power_cut_gives_its_whole_batches() {
 #[test]
 fn rows_that_a_power_cut_left_as_zeros_are_damage() {
     let bench = Bench::new();
-    stream(&bench.data("1.arrows"), &[batch("m", "r", &[seen(3, "R")]), batch("m", "r", &[(0, "", None, [None; 2], None)])]);
+    stream(
+        &bench.data("1.arrows"),
+        &[batch("m", "r", &[seen(3, "R")]), batch("m", "r", &[(0, "", None, [None; 2], None)])],
+    );
     let summary = bench.export(false).unwrap();
     assert_eq!(
         bench.told(&summary.damaged[0]),
@@ -214,7 +220,8 @@ fn a_gap_told_wider_than_it_is_takes_no_row_away() {
     parquet(&bench.data("1.parquet"), &[batch("m", "r", &[seen(5, "R"), gap(3, 5), seen(8, "R")])]);
     let summary = bench.export(false).unwrap();
     assert_eq!((summary.frames, summary.missing), (2, 2));
-    let frames: Vec<_> = bench.body("poses.csv").lines().map(|line| line.split(',').next().unwrap().to_owned()).collect();
+    let frames: Vec<_> =
+        bench.body("poses.csv").lines().map(|line| line.split(',').next().unwrap().to_owned()).collect();
     assert_eq!(frames, ["5", "6", "7", "8"]);
 }
 
@@ -262,7 +269,11 @@ fn when_no_file_can_be_read_the_first_is_told() {
     let mut foreign = batch("m", "r", &[seen(0, "R")]);
     foreign.remove_column(0);
     let path = bench.data("1.parquet");
-    parquet(&path, &[RecordBatch::try_new(Arc::new(Schema::new(foreign.schema().fields().clone())), foreign.columns().to_vec()).unwrap()]);
+    parquet(
+        &path,
+        &[RecordBatch::try_new(Arc::new(Schema::new(foreign.schema().fields().clone())), foreign.columns().to_vec())
+            .unwrap()],
+    );
     assert_eq!(
         bench.told(&bench.export(false).unwrap_err()),
         "no file could be read: data/1.parquet: its metadata lack arenad.arena; only files that arenad wrote can be read; \

@@ -23,7 +23,8 @@ pub(super) fn rolling_files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, ExportEr
     }
     found.sort_by(|a, b| order(a, b));
     found.dedup();
-    let finished = |stream: &Path| found.binary_search_by(|other| order(other, &stream.with_extension("parquet"))).is_ok();
+    let finished =
+        |stream: &Path| found.binary_search_by(|other| order(other, &stream.with_extension("parquet"))).is_ok();
     let doubled: Vec<bool> = found.iter().map(|file| ends_in(file, "arrows") && finished(file)).collect();
     let mut doubled = doubled.into_iter();
     found.retain(|_| !doubled.next().unwrap_or(false));

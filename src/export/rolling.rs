@@ -63,12 +63,15 @@ impl About {
         let told = |name: &str| {
             let key = format!("arenad.{name}");
             let told = schema.metadata().get(&key).cloned();
-            told.ok_or_else(|| Stop::Damaged(format!("its metadata lack {key}; only files that arenad wrote can be read")))
+            told.ok_or_else(|| {
+                Stop::Damaged(format!("its metadata lack {key}; only files that arenad wrote can be read"))
+            })
         };
         let list = |name: &str| {
             let text = told(name)?;
-            serde_json::from_str::<Vec<String>>(&text)
-                .map_err(|_| Stop::Damaged(format!("its metadata say arenad.{name} is {text}; a list of names is allowed")))
+            serde_json::from_str::<Vec<String>>(&text).map_err(|_| {
+                Stop::Damaged(format!("its metadata say arenad.{name} is {text}; a list of names is allowed"))
+            })
         };
         Ok(Self {
             arena: told("arena")?,
@@ -104,7 +107,8 @@ impl Rolling {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
         let about = About::of(builder.schema())?;
         let needed = Columns::names(&about.keypoints);
-        let of_needed = |(index, field): (usize, &arrow_schema::FieldRef)| needed.contains(field.name()).then_some(index);
+        let of_needed =
+            |(index, field): (usize, &arrow_schema::FieldRef)| needed.contains(field.name()).then_some(index);
         let needed = builder.schema().fields().iter().enumerate().filter_map(of_needed).collect::<Vec<_>>();
         let mask = ProjectionMask::roots(builder.parquet_schema(), needed);
         let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
