@@ -1,6 +1,12 @@
 //! Runs the model: the `Engine` seam and what comes out of it.
 
-use std::path::PathBuf;
+pub mod builtin;
+pub mod onnxruntime;
+pub mod recorded;
+
+use crate::config::EngineChoice;
+use crate::model::Contract;
+use std::path::{Path, PathBuf};
 
 /// One output of the model, checked against the contract when the engine was opened.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,4 +67,41 @@ pub trait Engine: Send {
 
     /// Runs the model once. `input` is row-major NCHW (batch 1) as the contract says; the heads stay valid until the next run.
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError>;
+}
+
+/// Opens the engine that `choice` names and warms it up with one run on an empty picture.
+///
+/// `library` is ONNX Runtime's file; `None` looks in the usual places.
+pub fn open(
+    contract: &Contract,
+    choice: EngineChoice,
+    threads: usize,
+    library: Option<&Path>,
+) -> Result<Box<dyn Engine>, InferError> {
+    let mut engine: Box<dyn Engine> = match choice {
+        EngineChoice::BuiltIn => Box::new(builtin::BuiltIn::open(contract, threads)?),
+        EngineChoice::OnnxRuntime => Box::new(onnxruntime::OnnxRuntime::open(contract, threads, library)?),
+        EngineChoice::Auto => match onnxruntime::OnnxRuntime::open(contract, threads, library) {
+            Ok(engine) => Box::new(engine),
+            // A library that the operator named must work; one that just is not there is no fault.
+            Err(error) if library.is_some() => return Err(error),
+            Err(error) => {
+                tracing::debug!("{error}");
+                Box::new(builtin::BuiltIn::open(contract, threads)?)
+            }
+        },
+    };
+    engine.run(&vec![0.0; contract.input_len()])?;
+    Ok(engine)
+}
+
+/// An output must have the shape that the contract says, each time.
+fn check_heads(engine: &'static str, name: &str, got: &[usize], expected: &[usize; 4]) -> Result<(), InferError> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(InferError::Run {
+        engine,
+        what: format!("output {name:?} has the shape {got:?}; allowed: {expected:?}, as model.toml says"),
+    })
 }
