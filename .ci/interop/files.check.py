@@ -122,8 +122,8 @@ def replayed():
     glob = str(out / "**" / "*.parquet")
     unseen = " or ".join(f'"{name}" is not null' for name in places)
     query = f"select count(*) from read_parquet('{glob}') where state in ('hidden', 'unseen', 'gap') and ({unseen})"
-    check("DuckDB: who is not seen or predicted has no points", duckdb.sql(query).fetchone()[0] == 0)
-    count = duckdb.sql(f"select count(*), count(distinct frame) from read_parquet('{glob}')").fetchone()
+    check("DuckDB: who is not seen or predicted has no points", duckdb.sql(query).fetchall() == [(0,)])
+    count = duckdb.sql(f"select count(*), count(distinct frame) from read_parquet('{glob}')").fetchall()[0]
     check("DuckDB and pandas count the same", count == (len(rows), rows.frame.nunique()), count)
     some = sum(int(rows[name].notna().sum()) for name in places)
     check("there are points at all", some > 0, some)

@@ -21,10 +21,9 @@ pub use stream::StreamFile;
 pub use writer::FilesWriter;
 
 use crate::config;
-use crate::handover::{Delivery, Gaps, Line, Offer, Scene, Taken};
+use crate::handover::{Delivery, GapReason, Gaps, Line, Offer, Scene, Taken};
 use crate::ledger::Ledger;
 use crate::stamp::Clock;
-use missing::Missing;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -64,8 +63,8 @@ pub struct FilesHandle {
 
 struct Shared {
     scenes: Line<Scene>,
-    /// What the line had no room for, and gaps without a scene.
-    missing: Mutex<Missing>,
+    /// What the line had no room for since the last scene that it took. It travels with the next one, so that gaps stay in order.
+    missing: Mutex<Gaps>,
     ledger: Arc<Ledger>,
 }
 
@@ -98,7 +97,7 @@ impl FilesHandle {
 
     /// Gaps that no scene carries.
     pub fn note_gaps(&self, gaps: &Gaps) {
-        lock(&self.shared.missing).extend_gaps(gaps);
+        lock(&self.shared.missing).extend(gaps);
     }
 
     /// Writes what is held, finishes the files and ends the thread.
@@ -118,17 +117,15 @@ impl Drop for FilesHandle {
 }
 
 impl Shared {
-    fn offer(&self, scene: Scene) {
+    fn offer(&self, mut scene: Scene) {
+        let mut missing = lock(&self.missing);
+        missing.extend(&scene.gaps);
+        scene.gaps = std::mem::take(&mut missing);
         if let Offer::Full(scene) | Offer::Closed(scene) = self.scenes.offer(scene) {
             self.ledger.counters.rows_dropped.one();
-            let mut missing = lock(&self.missing);
-            missing.extend_gaps(&scene.gaps);
-            missing.note_unwritten(scene.stamp.frame);
+            *missing = scene.gaps;
+            missing.note_one(scene.stamp.frame, GapReason::Disk);
         }
-    }
-
-    fn take_missing(&self) -> Missing {
-        std::mem::take(&mut *lock(&self.missing))
     }
 }
 
@@ -139,10 +136,7 @@ fn run(shared: &Shared, mut writer: FilesWriter, clock: Clock, flush_every: Dura
     loop {
         let wait = if writer.has_work() { Duration::ZERO } else { due.map_or(IDLE, |due| due.saturating_sub(now())) };
         match shared.scenes.take_within(wait) {
-            Taken::Value(scene) => {
-                writer.note_missing(&shared.take_missing());
-                writer.write(&scene);
-            }
+            Taken::Value(scene) => writer.write(&scene),
             Taken::Nothing => writer.work(),
             Taken::Closed => break,
         }
@@ -153,7 +147,7 @@ fn run(shared: &Shared, mut writer: FilesWriter, clock: Clock, flush_every: Dura
         due = if writer.has_rows() { due.or_else(|| Some(now() + flush_every)) } else { None };
         writer.take_finished().iter().for_each(|file| tracing::info!("files: {} is finished", file.display()));
     }
-    writer.note_missing(&shared.take_missing());
+    writer.note_gaps(&lock(&shared.missing));
     match writer.finish() {
         Ok(finished) => finished.iter().for_each(|file| tracing::info!("files: {} is finished", file.display())),
         Err(error) => tracing::error!("{error}"),

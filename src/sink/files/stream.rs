@@ -9,6 +9,7 @@ use arrow_ipc::writer::StreamEncoder;
 use arrow_schema::{ArrowError, SchemaRef};
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Take};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// A stream that is being written.
@@ -95,8 +96,8 @@ impl StreamFile {
         if batches == 0 {
             return Ok(Self { reader: None, damaged });
         }
-        let reader = StreamReader::try_new(BufReader::new(file.take(whole)), None);
-        Ok(Self { damaged: damaged || reader.is_err(), reader: reader.ok() })
+        let reader = survive(|| StreamReader::try_new(BufReader::new(file.take(whole)), None));
+        Ok(Self { damaged: damaged || reader.is_none(), reader })
     }
 
     /// The schema; `None` when there is no whole batch.
@@ -115,9 +116,10 @@ impl Iterator for StreamFile {
 
     /// The next whole batch. A batch that is not what its length says ends the stream as damaged.
     fn next(&mut self) -> Option<RecordBatch> {
-        let read: Result<RecordBatch, ArrowError> = self.reader.as_mut()?.next()?;
-        match read {
-            Ok(batch) if is_written(&batch) => Some(batch),
+        let reader = self.reader.as_mut()?;
+        match survive(|| reader.next().transpose()) {
+            Some(None) => None,
+            Some(Some(batch)) if is_written(&batch) => Some(batch),
             _ => {
                 self.damaged = true;
                 self.reader = None;
@@ -125,6 +127,12 @@ impl Iterator for StreamFile {
             }
         }
     }
+}
+
+/// What the Arrow reader made of bytes that a crash may have damaged; nothing where it failed. It panics on some damaged lengths
+/// and offsets, and a file must not end the recording of others.
+fn survive<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()?.ok()
 }
 
 /// A disk that lost its power may leave zeros where a batch should be: no row of it has a state then.

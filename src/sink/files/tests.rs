@@ -202,6 +202,23 @@ fn a_stream_torn_at_any_byte_gives_all_its_whole_batches() {
 }
 
 #[test]
+fn a_damaged_byte_never_ends_the_program() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut writer = open_writer(folder.path());
+    write(&mut writer, [0, 1]);
+    drop(writer);
+    let stream = folder.path().join("a1/2026-11-21/063300.123.arrows");
+    let bytes = fs::read(&stream).expect("stands");
+    for at in (0..bytes.len()).step_by(5) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x5a;
+        fs::write(&stream, &damaged).expect("written");
+        // How much of it is left does not matter here: the reader ends by itself.
+        let _rows: usize = StreamFile::open(&stream).expect("opens").map(|batch| batch.num_rows()).sum();
+    }
+}
+
+#[test]
 fn the_next_start_finishes_what_a_crash_left() {
     let folder = tempfile::tempdir().expect("folder");
     let mut writer = open_writer(folder.path());
@@ -426,14 +443,18 @@ fn the_thread_writes_what_it_was_offered_and_ends_once() {
 }
 
 #[test]
-fn a_scene_without_room_is_counted_and_remembered_with_its_gaps() {
+fn scenes_without_room_are_counted_and_told_as_gaps_of_the_next_that_finds_some() {
     let shared = Shared { scenes: Line::new(1), missing: Mutex::default(), ledger: Arc::default() };
     shared.offer(scene(0));
     let mut second = scene(2);
     second.gaps.note_one(1, GapReason::Late);
     shared.offer(second);
     shared.offer(scene(3));
-    let ranges: Vec<_> = shared.take_missing().iter().map(|gap| (gap.first, gap.last, gap.reason)).collect();
+    assert_eq!(shared.scenes.take().map(|scene| scene.stamp.frame), Some(0));
+    shared.offer(scene(4));
+    let fourth = shared.scenes.take().expect("there was room again");
+    let ranges: Vec<_> = fourth.gaps.iter().map(|gap| (gap.first, gap.last, gap.reason)).collect();
     assert_eq!(ranges, [(1, 1, GapReason::Late), (2, 3, GapReason::Disk)]);
     assert_eq!(shared.ledger.counters.rows_dropped.get(), 2);
+    assert!(lock(&shared.missing).is_empty());
 }

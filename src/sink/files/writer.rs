@@ -123,10 +123,6 @@ impl FilesWriter {
         self.missing.extend_gaps(gaps);
     }
 
-    pub(super) fn note_missing(&mut self, missing: &Missing) {
-        self.missing.extend(missing.iter());
-    }
-
     /// Writes what is held and finishes every file. Gives the finished files of this run, oldest first.
     ///
     /// # Errors

@@ -1,0 +1,1 @@
+"""Trains, exports and verifies a pose model: see README.md."""

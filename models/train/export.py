@@ -1,0 +1,143 @@
+"""`python -m train.export`: a checkpoint becomes a model folder: model.onnx, model.toml and, on request, a golden answer."""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import onnx
+import torch
+
+from . import labels as dlc
+from .decode import Decoder, decode
+from .net import BODY_STRIDE, KEYPOINT_STRIDE, Deployed, Net
+from .score import heads_of, score
+
+HEADS = ("keypoints", "centre", "offsets", "identity")
+
+
+def load(checkpoint: Path) -> tuple[Deployed, dict]:
+    """The network of a checkpoint, ready to run, and what was noted about it."""
+    content = torch.load(checkpoint, weights_only=True)
+    info = json.loads(content["info"])
+    net = Net(len(info["keypoints"]), len(info["identities"]), tuple(info["widths"]))
+    net.load_state_dict(content["net"])
+    return Deployed(net).eval(), info
+
+
+def write_onnx(deployed: Deployed, path: Path, width: int, height: int) -> None:
+    """Writes the network with batch norm folded away and without nodes that only copy."""
+    names = HEADS if deployed.net.identities else HEADS[:3]
+    torch.onnx.export(
+        deployed, (torch.zeros(1, 3, height, width),), str(path),
+        input_names=["image"], output_names=list(names), opset_version=17, dynamo=False,
+    )  # fmt: skip
+    model = onnx.load(path)
+    copies = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Identity"}
+    kept = [node for node in model.graph.node if node.op_type != "Identity"]
+    for node in kept:
+        node.input[:] = [copies.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def quoted(values) -> str:
+    """A TOML array of strings or of pairs of strings."""
+    return json.dumps(list(values), ensure_ascii=False)
+
+
+def write_toml(path: Path, args, info: dict, scores: dict, settings: Decoder) -> None:
+    """Writes the contract, every field of it."""
+    keypoints, identities = info["keypoints"], info["identities"]
+    rows, cols = args.height, args.width
+    channels = {"keypoints": len(keypoints), "centre": 1, "offsets": 2 * len(keypoints), "identity": len(identities)}
+    pairs = [pair.split("=") for pair in args.colours.split(",")] if args.colours else []
+    colours = dict(pairs)
+    lines = [
+        "# What the line needs to know of this model; written by models/train/export.py. No field has a default.",
+        "contract = 1",
+        f"name = {json.dumps(args.name)}",
+        f"about = {json.dumps(args.about)}",
+        f"keypoints = {quoted(keypoints)}",
+        f"skeleton = {quoted(bone.split('-') for bone in args.skeleton.split(',') if bone)}",
+        f"left_right = {quoted([keypoints[a], keypoints[b]] for a, b in sides(keypoints))}",
+    ]
+    if not identities:
+        lines.append("identities = []")
+    lines += ["", "[input]", 'name = "image"', f"width = {cols}", f"height = {rows}", 'layout = "nchw"', 'channels = "rgb"']
+    lines += ["mean = [0.0, 0.0, 0.0]", "scale = [255.0, 255.0, 255.0]", "padding = 0"]
+    lines += ["", "[decoder]", 'kind = "centre-offsets"', f"score_min = {settings.score_min}"]
+    lines += [f"separation_px = {settings.separation_px}", f"reach_px = {settings.reach_px}"]
+    lines += ["", "[training]", f"command = {json.dumps(info['command'])}", f"seed = {info['seed']}", f"data = {json.dumps(args.data)}"]
+    lines += [f"scores_on = {json.dumps(args.scores_on)}", f"rmse_px = {scores['rmse_px']:.3f}"]
+    lines += [f"identity_accuracy = {scores['identity_accuracy']:.4f}"]
+    for name in identities:
+        lines += ["", "[[identities]]", f"name = {json.dumps(name)}", f"colour = {json.dumps(colours.get(name, '#c0c0c0'))}"]
+    for head in HEADS[: 4 if identities else 3]:
+        stride = KEYPOINT_STRIDE if head == "keypoints" else BODY_STRIDE
+        lines += ["", "[[outputs]]", f'name = "{head}"', f'meaning = "{head}"']
+        lines += [f"shape = [1, {channels[head]}, {rows // stride}, {cols // stride}]", f"stride = {stride}"]
+    digest = hashlib.sha256((path.parent / "model.onnx").read_bytes()).hexdigest()
+    lines += ["", "[[files]]", 'name = "model.onnx"', 'precision = "fp32"', f'sha256 = "{digest}"', ""]
+    path.write_text("\n".join(lines))
+
+
+def sides(keypoints: list[str]) -> list[tuple[int, int]]:
+    """Pairs of keypoints that a mirror exchanges."""
+    from .__main__ import mirrored
+
+    return mirrored(keypoints)
+
+
+def write_golden(folder: Path, deployed: Deployed, picture: Path, settings: Decoder) -> None:
+    """Writes the picture and the poses that the reference decoder reads from it."""
+    folder.mkdir(exist_ok=True)
+    image = cv2.imread(str(picture), cv2.IMREAD_COLOR)
+    cv2.imwrite(str(folder / "still.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    poses = [
+        {
+            "score": round(pose.score, 5),
+            "centre": [round(float(v), 4) for v in pose.centre],
+            "identity": [round(float(v), 5) for v in pose.identity],
+            "keypoints": [[round(float(v), 4) for v in point] for point in pose.keypoints],
+        }
+        for pose in decode(*heads_of(deployed, image), settings)
+    ]
+    text = ",\n".join(json.dumps(pose) for pose in poses)
+    (folder / "poses.json").write_text(f"[\n{text}\n]\n")
+
+
+def main() -> None:
+    """Exports."""
+    parser = argparse.ArgumentParser(prog="python -m train.export", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="the model's folder")
+    parser.add_argument("--val", type=Path, required=True, metavar="DIR", help="DeepLabCut folder to score on")
+    parser.add_argument("--scores-on", required=True, help="what that folder is, in words")
+    parser.add_argument("--data", required=True, help="what it was trained on, in words")
+    parser.add_argument("--command", help="the training command as others shall run it (default: as it was run)")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--about", required=True, help="one sentence for people")
+    parser.add_argument("--skeleton", default="", help="lines to draw: nose-L_ear,nose-R_ear,…")
+    parser.add_argument("--colours", default="", help="how identities are drawn: R=#e2333d,…")
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--golden", type=Path, metavar="PICTURE", help="keep this picture and its poses in golden/")
+    args = parser.parse_args()
+    deployed, info = load(args.checkpoint)
+    info["command"] = args.command or info["command"]
+    settings = Decoder()
+    scores = score(deployed, dlc.read([args.val]), settings)
+    print(json.dumps(scores))
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.golden:
+        write_golden(args.out / "golden", deployed, args.golden, settings)
+    write_onnx(deployed, args.out / "model.onnx", args.width, args.height)
+    write_toml(args.out / "model.toml", args, info, scores, settings)
+
+
+if __name__ == "__main__":
+    main()
