@@ -17,6 +17,8 @@ pub const SCORER: &str = "arenad";
 pub struct PosesCsv<W: Write> {
     out: W,
     keypoints: usize,
+    /// Keypoints of all identities.
+    columns: usize,
     /// The frame number that the next row should have; `None` before the first row.
     next: Option<u64>,
     /// Identity by identity; kept so that no row allocates.
@@ -45,8 +47,9 @@ impl<W: Write> PosesCsv<W> {
             row.push(b'\n');
             out.write_all(row)?;
         }
-        let points = vec![None; keypoints.len() * identities.len()];
-        Ok(Self { out, keypoints: keypoints.len(), next: None, points, line: Vec::with_capacity(4096) })
+        let columns = keypoints.len() * identities.len();
+        let (points, line) = (vec![None; columns], Vec::with_capacity(4096));
+        Ok(Self { out, keypoints: keypoints.len(), columns, next: None, points, line })
     }
 
     /// Writes one scene, and before it an empty row for each frame that its gaps name or that its number skips.
@@ -114,7 +117,7 @@ impl<W: Write> PosesCsv<W> {
         let line = &mut self.line;
         line.clear();
         write!(line, "{frame}")?;
-        for index in 0..self.points.len().max(points.len()) {
+        for index in 0..self.columns {
             match points.get(index).copied().flatten().filter(is_finite) {
                 None => line.extend_from_slice(b",,,"),
                 Some(Keypoint { at, score }) => {

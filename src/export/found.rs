@@ -1,6 +1,7 @@
 //! Which rolling files there are, in the order of their time.
 
 use super::{ExportError, read_error};
+use crate::sink::files::{FINISHED, STREAM};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +25,8 @@ pub(super) fn rolling_files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, ExportEr
     found.sort_by(|a, b| order(a, b));
     found.dedup();
     let finished =
-        |stream: &Path| found.binary_search_by(|other| order(other, &stream.with_extension("parquet"))).is_ok();
-    let doubled: Vec<bool> = found.iter().map(|file| ends_in(file, "arrows") && finished(file)).collect();
+        |stream: &Path| found.binary_search_by(|other| order(other, &stream.with_extension(FINISHED))).is_ok();
+    let doubled: Vec<bool> = found.iter().map(|file| ends_in(file, STREAM) && finished(file)).collect();
     let mut doubled = doubled.into_iter();
     found.retain(|_| !doubled.next().unwrap_or(false));
     Ok(found)
@@ -50,7 +51,7 @@ fn below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), ExportError> {
 }
 
 fn is_rolling(path: &Path) -> bool {
-    ends_in(path, "parquet") || ends_in(path, "arrows")
+    ends_in(path, FINISHED) || ends_in(path, STREAM)
 }
 
 /// Whether the file's extension is this.

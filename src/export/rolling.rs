@@ -1,16 +1,15 @@
 //! Reads one rolling file, finished (Parquet) or left open (an Arrow stream), batch by batch.
 
 use super::found::ends_in;
-use crate::handover::Keypoint;
+use crate::handover::{Keypoint, State};
+use crate::sink::files::{STREAM, StreamFile, schema};
 use crate::space::InCamera;
 use arrow_array::{Array, Float32Array, RecordBatch, StringArray, UInt64Array};
-use arrow_ipc::reader::StreamReader;
-use arrow_schema::{ArrowError, Schema};
+use arrow_schema::Schema;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 /// Rows held in memory at once.
@@ -41,7 +40,7 @@ impl fmt::Display for Damage {
 /// What stands in the way of reading on.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// A stream ends in the middle of a batch: it is being written, or its daemon died. No fault of the file.
+    /// A stream has no whole batch, or more after the last: it is being written, or its daemon died. No fault of the file.
     Unfinished,
     /// The file is not as arenad wrote it.
     Damaged(String),
@@ -59,26 +58,24 @@ pub(super) struct About {
 }
 
 impl About {
-    fn of(schema: &Schema) -> Result<Self, Stop> {
-        let told = |name: &str| {
-            let key = format!("arenad.{name}");
-            let told = schema.metadata().get(&key).cloned();
+    fn of(told: &Schema) -> Result<Self, Stop> {
+        let told = |key: &str| {
+            let told = told.metadata().get(key).cloned();
             told.ok_or_else(|| {
                 Stop::Damaged(format!("its metadata lack {key}; only files that arenad wrote can be read"))
             })
         };
-        let list = |name: &str| {
-            let text = told(name)?;
-            serde_json::from_str::<Vec<String>>(&text).map_err(|_| {
-                Stop::Damaged(format!("its metadata say arenad.{name} is {text}; a list of names is allowed"))
-            })
+        let list = |key: &str| {
+            let text = told(key)?;
+            serde_json::from_str::<Vec<String>>(&text)
+                .map_err(|_| Stop::Damaged(format!("its metadata say {key} is {text}; a list of names is allowed")))
         };
         Ok(Self {
-            arena: told("arena")?,
-            run: told("run")?,
-            model: told("model")?,
-            keypoints: list("keypoints")?,
-            identities: list("identities")?,
+            arena: told(schema::META_ARENA)?,
+            run: told(schema::META_RUN)?,
+            model: told(schema::META_MODEL)?,
+            keypoints: list(schema::META_KEYPOINTS)?,
+            identities: list(schema::META_IDENTITIES)?,
         })
     }
 }
@@ -88,21 +85,28 @@ pub(super) struct Rolling {
     about: About,
     /// How many rows it has, where that is known before the end.
     rows: Option<u64>,
-    batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>,
+    batches: Batches,
+}
+
+enum Batches {
+    Stream(StreamFile),
+    Parquet(ParquetRecordBatchReader),
 }
 
 impl Rolling {
     pub(super) fn open(path: &Path) -> Result<Self, Stop> {
+        if ends_in(path, STREAM) { Self::stream(path) } else { Self::parquet(path) }
+    }
+
+    fn stream(path: &Path) -> Result<Self, Stop> {
+        let stream = StreamFile::open(path).map_err(|error| Stop::Damaged(error.to_string()))?;
+        let schema = stream.schema().ok_or(Stop::Unfinished)?;
+        let about = About::of(&schema)?;
+        Ok(Self { about, rows: None, batches: Batches::Stream(stream) })
+    }
+
+    fn parquet(path: &Path) -> Result<Self, Stop> {
         let file = File::open(path).map_err(|error| Stop::Damaged(error.to_string()))?;
-        if ends_in(path, "arrows") { Self::stream(file) } else { Self::parquet(file) }
-    }
-
-    fn stream(file: File) -> Result<Self, Stop> {
-        let batches = StreamReader::try_new(BufReader::new(file), None).map_err(stop)?;
-        Ok(Self { about: About::of(&batches.schema())?, rows: None, batches: Box::new(batches) })
-    }
-
-    fn parquet(file: File) -> Result<Self, Stop> {
         let damaged = |error: parquet::errors::ParquetError| Stop::Damaged(error.to_string());
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
         let about = About::of(builder.schema())?;
@@ -113,7 +117,7 @@ impl Rolling {
         let mask = ProjectionMask::roots(builder.parquet_schema(), needed);
         let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
         let batches = builder.with_batch_size(BATCH_ROWS).with_projection(mask).build().map_err(damaged)?;
-        Ok(Self { about, rows, batches: Box::new(batches) })
+        Ok(Self { about, rows, batches: Batches::Parquet(batches) })
     }
 
     pub(super) fn about(&self) -> &About {
@@ -126,15 +130,14 @@ impl Rolling {
 
     /// The next rows; `None` at the end.
     pub(super) fn next(&mut self) -> Option<Result<Columns, Stop>> {
-        let batch = self.batches.next()?;
-        Some(batch.map_err(stop).and_then(|batch| Columns::of(&batch, &self.about)))
-    }
-}
-
-fn stop(error: ArrowError) -> Stop {
-    match error {
-        ArrowError::IoError(_, error) if error.kind() == io::ErrorKind::UnexpectedEof => Stop::Unfinished,
-        error => Stop::Damaged(error.to_string()),
+        let batch = match &mut self.batches {
+            Batches::Parquet(batches) => batches.next()?.map_err(|error| Stop::Damaged(error.to_string())),
+            Batches::Stream(stream) => match stream.next() {
+                Some(batch) => Ok(batch),
+                None => stream.is_damaged().then_some(Err(Stop::Unfinished))?,
+            },
+        };
+        Some(batch.and_then(|batch| Columns::of(&batch, &self.about)))
     }
 }
 
@@ -170,26 +173,26 @@ pub(super) struct Columns {
 
 impl Columns {
     fn names(keypoints: &[String]) -> Vec<String> {
-        let points = keypoints.iter().flat_map(|name| ["x", "y", "score"].map(|end| format!("{name}_{end}")));
-        ["frame", "state", "identity", "gap_frames"].into_iter().map(String::from).chain(points).collect()
+        let points = keypoints.iter().flat_map(|name| schema::KEYPOINT_ENDINGS.map(|ending| format!("{name}{ending}")));
+        let rest = [schema::FRAME, schema::STATE, schema::IDENTITY, schema::GAP_FRAMES];
+        rest.into_iter().map(String::from).chain(points).collect()
     }
 
     fn of(batch: &RecordBatch, about: &About) -> Result<Self, Stop> {
-        let frame: UInt64Array = column(batch, "frame", "u64")?;
-        let state: StringArray = column(batch, "state", "utf8")?;
-        // A disk that lost its power may leave zeros where rows should be.
-        if frame.null_count() > 0 || state.null_count() > 0 || state.iter().flatten().any(str::is_empty) {
-            return Err(Stop::Damaged("has rows without a frame number or a state".to_owned()));
-        }
-        let names: StringArray = column(batch, "identity", "utf8")?;
+        let names: StringArray = column(batch, schema::IDENTITY, "utf8")?;
         let index = |name: Option<&str>| about.identities.iter().position(|known| Some(known.as_str()) == name);
         let mut points = Vec::with_capacity(about.keypoints.len());
         for name in &about.keypoints {
-            let part = |end: &str| column(batch, &format!("{name}_{end}"), "f32");
-            points.push([part("x")?, part("y")?, part("score")?]);
+            let [x, y, score] = schema::KEYPOINT_ENDINGS.map(|ending| column(batch, &format!("{name}{ending}"), "f32"));
+            points.push([x?, y?, score?]);
         }
-        let gap_frames = column(batch, "gap_frames", "u64")?;
-        Ok(Self { frame, state, identity: names.iter().map(index).collect(), gap_frames, points })
+        Ok(Self {
+            frame: column(batch, schema::FRAME, "u64")?,
+            state: column(batch, schema::STATE, "utf8")?,
+            identity: names.iter().map(index).collect(),
+            gap_frames: column(batch, schema::GAP_FRAMES, "u64")?,
+            points,
+        })
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = (usize, Row)> + '_ {
@@ -198,14 +201,15 @@ impl Columns {
 
     fn row(&self, index: usize) -> Row {
         let frame = self.frame.value(index);
-        let sight = match (self.state.value(index), self.identity[index]) {
-            ("gap", _) => {
-                let frames = if self.gap_frames.is_null(index) { 1 } else { self.gap_frames.value(index) };
-                return Row::Gap { first: frame, last: frame.saturating_add(frames.saturating_sub(1)) };
-            }
-            ("seen", Some(identity)) => Sight::Seen(identity),
-            ("seen", None) => Sight::Unnamed,
-            _ => Sight::Unseen,
+        let state = self.state.value(index);
+        if state == schema::GAP {
+            let frames = if self.gap_frames.is_null(index) { 1 } else { self.gap_frames.value(index) };
+            return Row::Gap { first: frame, last: frame.saturating_add(frames.saturating_sub(1)) };
+        }
+        let sight = match self.identity[index] {
+            _ if state != State::Seen.word() => Sight::Unseen,
+            Some(identity) => Sight::Seen(identity),
+            None => Sight::Unnamed,
         };
         Row::Animal { frame, sight }
     }
