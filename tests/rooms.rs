@@ -56,7 +56,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "source",
         imports: &["config", "ledger"],
-        touches: &["network", "async", "rtsp", "containers", "disk", "clock", "threads", "log", "hash order"],
+        touches: &["network", "async", "rtsp", "disk", "clock", "threads", "log", "hash order"],
     },
     Room { name: "decode", imports: &["ledger", "config"], touches: &["video", "stills", "clock", "log", "threads"] },
     Room { name: "preprocess", imports: &["model"], touches: &[] },
@@ -110,7 +110,7 @@ const ROOMS: &[Room] = &[
             "act",
             "sink",
         ],
-        touches: &["threads", "clock", "log"],
+        touches: &["threads", "async", "clock", "log"],
     },
     Room { name: "eval", imports: &["config", "model", "zones"], touches: &["disk", "serde"] },
     Room { name: "export", imports: &["config", "model", "sink"], touches: &["disk", "columns", "serde"] },
