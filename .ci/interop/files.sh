@@ -11,7 +11,7 @@ python3 -m venv "$work/venv" 2>/dev/null || {
 }
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check pandas pyarrow duckdb
 mkdir "$work/disk"
-if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=1m tmpfs "$work/disk" 2>/dev/null; then
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=2m tmpfs "$work/disk" 2>/dev/null; then
     export DISK="$work/disk"
 fi
 WORK="$work" "$work/venv/bin/python" .ci/interop/files.check.py

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 ///
 /// dlc-csv is DeepLabCut's multi-animal layout, which DeepLabCut, B-SOiD, VAME, SimBA and `arenad eval` read: four header rows (scorer,
 /// individuals, bodyparts, coords), then one row a frame with x, y (camera pixels) and likelihood. A cell is empty where nothing
-/// was seen: predicted places are not written. A frame that is missing is an empty row. Each run of the daemon counts its frames
+/// was seen: predicted places are not written. A frame that is missing is an empty row (the first row says NaN once, since pandas would
+/// not see it otherwise). Each run of the daemon counts its frames
 /// anew and has a file of its own: poses.csv, poses-2.csv, …
 ///
 /// A damaged file is told, the others are exported all the same, and the exit code is 1.

@@ -14,6 +14,9 @@ pub const SCORER: &str = "arenad";
 /// A cell is empty where nothing was seen: a keypoint that is missing, an animal that is hidden, unseen or only *predicted* (the
 /// motion model's places are no observations), a frame that is missing. Animals whose name is withheld have no column and are
 /// left out. After the first row frame numbers have no hole: a missing frame is an empty row.
+///
+/// One cell is different: where the first row is wholly empty, its first cell is `NaN`. Of several header rows pandas, and with it
+/// DeepLabCut, takes a wholly empty row after them as the index's name, and the first frame would be lost.
 pub struct PosesCsv<W: Write> {
     out: W,
     keypoints: usize,
@@ -114,11 +117,14 @@ impl<W: Write> PosesCsv<W> {
     }
 
     fn row(&mut self, frame: u64, points: &[Option<Keypoint>]) -> io::Result<()> {
+        let nothing = !points.iter().take(self.columns).flatten().any(is_finite);
+        let eaten_by_pandas = nothing && self.next.is_none();
         let line = &mut self.line;
         line.clear();
         write!(line, "{frame}")?;
         for index in 0..self.columns {
             match points.get(index).copied().flatten().filter(is_finite) {
+                None if index == 0 && eaten_by_pandas => line.extend_from_slice(b",NaN,,"),
                 None => line.extend_from_slice(b",,,"),
                 Some(Keypoint { at, score }) => {
                     for (value, scale) in [(at.x, 100), (at.y, 100), (score, 1000)] {
@@ -222,7 +228,7 @@ mod tests {
         csv.write_scene(&first).unwrap();
         csv.write_scene(&scene(4, &[])).unwrap();
         csv.write_missing(5).unwrap();
-        assert_eq!(body(csv), "1,,,,,,\n2,,,,,,\n3,,,,,,\n4,,,,,,\n5,,,,,,\n");
+        assert_eq!(body(csv), "1,NaN,,,,,\n2,,,,,,\n3,,,,,,\n4,,,,,,\n5,,,,,,\n");
     }
 
     #[test]
@@ -232,7 +238,7 @@ mod tests {
         let mut scene = scene(2, &[]);
         scene.gaps.note(Gap { first: 0, last: u64::MAX, reason: GapReason::Late });
         csv.write_scene(&scene).unwrap();
-        assert_eq!(body(csv), "0,,,,,,\n1,,,,,,\n2,,,,,,\n");
+        assert_eq!(body(csv), "0,NaN,,,,,\n1,,,,,,\n2,,,,,,\n");
     }
 
     #[test]
@@ -249,6 +255,17 @@ mod tests {
         csv.write_points(0, &[keypoint(-0.001, -12.5, 1.0), keypoint(f32::NAN, 1.0, 1.0)]).unwrap();
         csv.write_points(1, &[None, keypoint(639.999, 0.004, 0.0004)]).unwrap();
         assert_eq!(body(csv), "0,0.00,-12.50,1.000,,,\n1,,,,640.00,0.00,0.000\n");
+    }
+
+    #[test]
+    fn a_first_row_without_points_is_not_wholly_empty() {
+        let mut csv = writer();
+        csv.write_points(4, &[keypoint(f32::NAN, 0.0, 0.0)]).unwrap();
+        csv.write_missing(5).unwrap();
+        assert_eq!(body(csv), "4,NaN,,,,,\n5,,,,,,\n");
+        let mut csv = writer();
+        csv.write_points(4, &[None, keypoint(1.0, 2.0, 0.5)]).unwrap();
+        assert_eq!(body(csv), "4,,,,1.00,2.00,0.500\n");
     }
 
     #[test]
