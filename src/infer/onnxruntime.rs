@@ -46,7 +46,7 @@ impl OnnxRuntime {
     pub fn open(contract: &Contract, threads: usize, library: Option<&Path>) -> Result<Self, InferError> {
         let wrong = |what: String| InferError::Model { file: contract.weights_file(), what };
         let bytes = contract.weights().map_err(|error| wrong(error.to_string()))?;
-        let session = session(&environment(library)?, &bytes, threads).map_err(|what| wrong(what))?;
+        let session = session(&environment(library)?, &bytes, threads).map_err(wrong)?;
         let described = |outlet: &ort::value::Outlet| (outlet.name().to_owned(), shape_of(outlet.dtype()));
         let inputs: Vec<_> = session.inputs().iter().map(described).collect();
         let outputs: Vec<_> = session.outputs().iter().map(described).collect();
@@ -123,10 +123,10 @@ fn find(library: Option<&Path>) -> Result<PathBuf, InferError> {
     if let Some(told) = library {
         // An absolute path stays as it is.
         let path = beside.join(told);
-        return path
-            .is_file()
-            .then(|| path.clone())
-            .ok_or_else(|| missing(format!("library: got {}, which is no file; {HELP}", path.display())));
+        if path.is_file() {
+            return Ok(path);
+        }
+        return Err(missing(format!("library: got {}, which is no file; {HELP}", path.display())));
     }
     let folders = SYSTEM_FOLDERS.iter().map(PathBuf::from).chain([beside.clone(), beside.join("lib")]);
     folders.clone().find_map(|folder| in_folder(&folder)).ok_or_else(|| {
