@@ -43,11 +43,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rate = FrameRate::THIRTY;
     let mut encoder = Encoder::new(SIZE, rate, EncodeSettings::default())?;
     let mut i420 = vec![0; 640 * 480 * 3 / 2];
-    let start = Instant::now();
+    let (start, begun) = (Instant::now(), WallTime::from_system(SystemTime::now()));
     for index in 0..seconds.saturating_mul(30) {
         let due = start + Duration::from_nanos(rate.nanos(index) as u64);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let captured = WallTime::from_system(SystemTime::now());
+        // On the sensor's own beat, as a camera does it, not when this thread happened to wake up.
+        let captured = WallTime(begun.0 + rate.nanos(index));
         pattern(index, &mut i420);
         let coded = encoder.encode(&i420, camera.wants_key())?;
         camera.push(Picture { annexb: coded.annexb, key: coded.key, captured });

@@ -9,6 +9,7 @@ mod rehearse;
 mod replay;
 mod run;
 
+use arenad::config::EngineChoice;
 use clap::{Parser, Subcommand};
 use std::fmt;
 use std::process::ExitCode;
@@ -80,6 +81,24 @@ fn configuration(error: impl fmt::Display) -> Failure {
 /// Anything else that ends the program.
 fn fatal(error: impl fmt::Display) -> Failure {
     Failure::Fatal(error.to_string())
+}
+
+/// Reads `--engine`.
+fn engine(text: &str) -> Result<EngineChoice, String> {
+    match text {
+        "auto" => Ok(EngineChoice::Auto),
+        "built-in" => Ok(EngineChoice::BuiltIn),
+        "onnxruntime" => Ok(EngineChoice::OnnxRuntime),
+        _ => Err("allowed: auto, built-in, onnxruntime".to_owned()),
+    }
+}
+
+/// Reads `--threads`.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (1..=64).contains(&threads) => Ok(threads),
+        _ => Err("allowed: 1 to 64".to_owned()),
+    }
 }
 
 /// Runs the command and says how it ended.

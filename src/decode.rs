@@ -242,6 +242,7 @@ impl Book {
             GapReason::NoBuffer => counters.frames_without_buffer.one(),
             GapReason::Late => counters.frames_late.one(),
             GapReason::Inference => counters.inference_errors.one(),
+            GapReason::Disk => counters.rows_dropped.one(),
         }
     }
 }

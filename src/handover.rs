@@ -66,11 +66,14 @@ pub enum GapReason {
     NoBuffer,
     /// The model could not run on it.
     Inference,
+    /// Its scene stood, but the disk could not take it; only files have this reason.
+    Disk,
 }
 
 impl GapReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Corrupt, Self::NoReference, Self::Late, Self::NoBuffer, Self::Inference];
+    pub const ALL: [Self; 6] =
+        [Self::Corrupt, Self::NoReference, Self::Late, Self::NoBuffer, Self::Inference, Self::Disk];
 
     /// The word on the wire and in files.
     pub fn word(self) -> &'static str {
@@ -80,6 +83,7 @@ impl GapReason {
             Self::Late => "late",
             Self::NoBuffer => "no-buffer",
             Self::Inference => "inference",
+            Self::Disk => "disk",
         }
     }
 }

@@ -5,10 +5,12 @@
 pub mod act;
 pub mod config;
 pub mod decode;
+pub mod export;
 pub mod handover;
 pub mod infer;
 pub mod ledger;
 pub mod model;
+pub mod pipeline;
 pub mod pose;
 pub mod preprocess;
 pub mod rehearsal;

@@ -1,22 +1,22 @@
 //! The model's contract: what `model.toml` says, checked; nothing in it has a default.
 
-mod check;
+mod verify;
 
 use crate::handover::Identity;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A model folder that was read and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
-    /// The folder.
+    /// The folder; `(bundled)` for the one in the program.
     pub folder: PathBuf,
     /// The file's content.
     pub written: Written,
-    /// The weights lie inside the program.
-    inside: bool,
+    /// The FP32 weights, an ONNX file whose hash was checked.
+    pub weights: Arc<[u8]>,
 }
 
 /// `model.toml`, every field required.
@@ -150,6 +150,14 @@ pub enum ModelError {
         /// The system's words.
         source: std::io::Error,
     },
+    /// `model.toml` is not TOML, or a field is missing, unknown or of the wrong type.
+    #[error("model {file}: {what}", file = file.display())]
+    Syntax {
+        /// Which file.
+        file: PathBuf,
+        /// Where and what, in the reader's words.
+        what: String,
+    },
     /// A field is wrong.
     #[error("model {file}: {field}: {what}", file = file.display())]
     Field {
@@ -162,116 +170,186 @@ pub enum ModelError {
     },
 }
 
-/// The bundled model's folder name in messages: it lies inside the program.
-const BUNDLED: &str = "(bundled)/socialbox";
-const BUNDLED_TOML: &str = include_str!("../models/socialbox/model.toml");
-const BUNDLED_ONNX: &[u8] = include_bytes!("../models/socialbox/model.onnx");
-/// A `model.toml` beyond this is refused unread, bytes.
-const TOML_BYTES_MAX: u64 = 1 << 20;
-/// A file of weights beyond this is refused unread, bytes.
-const WEIGHTS_BYTES_MAX: u64 = 1 << 30;
+/// Weights above this are refused before they are read: a pose network for one arena is a few megabytes.
+const WEIGHTS_MAX_BYTES: u64 = 256 << 20;
 
 impl Contract {
-    /// Reads and checks `folder/model.toml` and the hash of the FP32 file.
+    /// Reads and checks `folder/model.toml` and the FP32 weights that it names.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let text = read_file(&folder.join("model.toml"), TOML_BYTES_MAX)?;
-        let text = String::from_utf8(text).map_err(|_| ModelError::Field {
-            file: folder.join("model.toml"),
-            field: "toml".into(),
-            what: "not UTF-8; write it as UTF-8".into(),
-        })?;
-        let contract = Self::parse(folder, &text)?;
-        contract.weights()?;
-        Ok(contract)
-    }
-
-    /// The model inside the program: four painted mice in a home cage. Needs no file.
-    pub fn bundled() -> Result<Self, ModelError> {
-        let mut contract = Self::parse(Path::new(BUNDLED), BUNDLED_TOML)?;
-        contract.inside = true;
-        contract.weights()?;
-        Ok(contract)
-    }
-
-    /// Checks the text of a `model.toml`; `folder` is where its weights lie. The weights are not looked at.
-    pub fn parse(folder: &Path, text: &str) -> Result<Self, ModelError> {
         let file = folder.join("model.toml");
-        let written: Written = toml::from_str(text).map_err(|error| ModelError::Field {
+        let text = read(&file, 1 << 20)?;
+        let text = String::from_utf8(text).map_err(|error| ModelError::Syntax {
             file: file.clone(),
-            field: "toml".into(),
-            what: format!("{}; every field is required, see models/README.md", error.to_string().trim()),
+            what: format!("{error}; allowed: UTF-8 text"),
         })?;
-        check::check(&written).map_err(|(field, what)| ModelError::Field { file, field, what })?;
-        Ok(Self { folder: folder.to_owned(), written, inside: false })
+        let written = parse(&file, &text)?;
+        let weights = folder.join(&fp32(&file, &written)?.name);
+        let bytes = read(&weights, WEIGHTS_MAX_BYTES)?;
+        Self::with_weights(folder, &file, written, bytes)
     }
 
-    /// The bytes of the FP32 file, whose hash was checked just now.
-    pub fn weights(&self) -> Result<Cow<'static, [u8]>, ModelError> {
-        let file = self.weights_file();
-        let bytes = match self.inside {
-            true => Cow::Borrowed(BUNDLED_ONNX),
-            false => Cow::Owned(read_file(&file, WEIGHTS_BYTES_MAX)?),
-        };
-        let got: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let wanted = self.fp32().map_or("", |file| file.sha256.as_str());
-        if got != wanted {
+    /// The model in the program.
+    pub fn bundled() -> Result<Self, ModelError> {
+        let folder = Path::new("(bundled)");
+        let file = folder.join("model.toml");
+        let written = parse(&file, include_str!("../models/socialbox/model.toml"))?;
+        Self::with_weights(folder, &file, written, include_bytes!("../models/socialbox/model.onnx").to_vec())
+    }
+
+    fn with_weights(folder: &Path, file: &Path, written: Written, bytes: Vec<u8>) -> Result<Self, ModelError> {
+        let named = fp32(file, &written)?;
+        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        if hash != named.sha256 {
             return Err(ModelError::Field {
-                file: self.folder.join("model.toml"),
-                field: "files.sha256".into(),
+                file: file.to_owned(),
+                field: "files.sha256".to_owned(),
                 what: format!(
-                    "got {got} of {}; {wanted} is written; copy the folder again or export the model again",
-                    file.display()
+                    "{} has the hash {hash}; allowed: {}; the file is damaged or from another export: export the model again",
+                    named.name, named.sha256
                 ),
             });
         }
-        Ok(bytes)
+        Ok(Self { folder: folder.to_owned(), written, weights: bytes.into() })
     }
 
-    /// Where the FP32 file lies; names the bundled model without being a file.
-    pub fn weights_file(&self) -> PathBuf {
-        self.folder.join(self.fp32().map_or("model.onnx", |file| file.name.as_str()))
+    /// How many values the input tensor holds.
+    pub fn input_len(&self) -> usize {
+        3 * self.written.input.width as usize * self.written.input.height as usize
     }
 
-    /// Index of a keypoint.
+    /// Index of the keypoint `name`.
     pub fn keypoint(&self, name: &str) -> Option<usize> {
-        self.written.keypoints.iter().position(|known| known == name)
+        self.written.keypoints.iter().position(|keypoint| keypoint == name)
     }
 
-    /// Index of an identity.
+    /// The identity `name`.
     pub fn identity(&self, name: &str) -> Option<Identity> {
-        self.written.identities.iter().position(|known| known.name == name).map(|index| Identity(index as u8))
+        let index = self.written.identities.iter().position(|identity| identity.name == name)?;
+        u8::try_from(index).ok().map(Identity)
     }
 
-    /// Place among the outputs, and the output, with this meaning.
+    /// The output whose meaning is `meaning`, with its index among the outputs.
     pub fn output(&self, meaning: &str) -> Option<(usize, &WrittenOutput)> {
         self.written.outputs.iter().enumerate().find(|(_, output)| output.meaning == meaning)
     }
+}
 
-    /// Shape of the input tensor: batch, channels, rows, columns.
-    pub fn input_shape(&self) -> [usize; 4] {
-        [1, 3, self.written.input.height as usize, self.written.input.width as usize]
-    }
-
-    /// Values in the input tensor.
-    pub fn input_len(&self) -> usize {
-        self.input_shape().iter().product()
-    }
-
-    fn fp32(&self) -> Option<&WrittenFile> {
-        self.written.files.iter().find(|file| file.precision == "fp32")
+fn parse(file: &Path, text: &str) -> Result<Written, ModelError> {
+    let written: Written = toml::from_str(text)
+        .map_err(|error| ModelError::Syntax { file: file.to_owned(), what: error.to_string().trim().to_owned() })?;
+    match verify::complaint(&written) {
+        Some((field, what)) => Err(ModelError::Field { file: file.to_owned(), field, what }),
+        None => Ok(written),
     }
 }
 
-/// A whole file, refused when larger than `most` bytes.
-fn read_file(file: &Path, most: u64) -> Result<Vec<u8>, ModelError> {
+fn fp32<'w>(file: &Path, written: &'w Written) -> Result<&'w WrittenFile, ModelError> {
+    written.files.iter().find(|file| file.precision == "fp32").ok_or_else(|| ModelError::Field {
+        file: file.to_owned(),
+        field: "files".to_owned(),
+        what: "none has the precision \"fp32\"; export the model again".to_owned(),
+    })
+}
+
+/// The whole file, unless it is larger than `most` bytes.
+fn read(file: &Path, most: u64) -> Result<Vec<u8>, ModelError> {
+    use std::io::Read as _;
     let failed = |source| ModelError::Read { file: file.to_owned(), source };
-    let size = std::fs::metadata(file).map_err(failed)?.len();
-    if size > most {
-        return Err(ModelError::Field {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(ModelError::Syntax {
             file: file.to_owned(),
-            field: "size".into(),
-            what: format!("got {size} bytes; at most {most} are read"),
+            what: format!("is larger than {most} bytes; allowed: at most that"),
         });
     }
-    std::fs::read(file).map_err(failed)
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../models/socialbox/model.toml");
+
+    #[test]
+    fn the_bundled_model_keeps_its_contract() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(contract.keypoint("T_end"), Some(8));
+        assert_eq!(contract.identity("Y"), Some(Identity(3)));
+        assert_eq!(contract.output("centre").map(|(index, _)| index), Some(1));
+    }
+
+    /// The error of the bundled contract with `from` replaced by `to`.
+    fn error(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from), "the bundled contract has no {from}");
+        parse(Path::new("m/model.toml"), &GOOD.replacen(from, to, 1)).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn each_wrong_field_is_named_with_what_is_allowed() {
+        for (from, to, expected) in [
+            ("contract = 1", "contract = 2", "model m/model.toml: contract: got 2; allowed: 1; export the model again"),
+            (
+                "\"L_ear\", \"R_ear\", \"L_flnk\"",
+                "\"nose\", \"R_ear\", \"L_flnk\"",
+                "model m/model.toml: keypoints: \"nose\" stands twice; allowed: each name once",
+            ),
+            (
+                "[\"nose\", \"L_ear\"]",
+                "[\"nose\", \"ear\"]",
+                "model m/model.toml: skeleton: got \"ear\"; allowed: a name among keypoints",
+            ),
+            ("#e2333d", "red", "model m/model.toml: identities: got the colour \"red\"; allowed: #rrggbb"),
+            (
+                "layout = \"nchw\"",
+                "layout = \"nhwc\"",
+                "model m/model.toml: input.layout: got \"nhwc\"; allowed: \"nchw\"",
+            ),
+            ("width = 640", "width = 64000", "model m/model.toml: input.width: got 64000; allowed: 32 to 4096"),
+            (
+                "scale = [255.0",
+                "scale = [0.0",
+                "model m/model.toml: input.scale: got [0.0, 255.0, 255.0]; allowed: finite numbers other than 0",
+            ),
+            ("centre-offsets", "heat", "model m/model.toml: decoder.kind: got \"heat\"; allowed: \"centre-offsets\""),
+            (
+                "shape = [1, 9, 120, 160]",
+                "shape = [1, 8, 120, 160]",
+                "model m/model.toml: outputs.keypoints: got the shape [1, 8, 120, 160]; allowed: [1, 9, 120, 160] at stride 4",
+            ),
+            (
+                "meaning = \"identity\"",
+                "meaning = \"what\"",
+                "model m/model.toml: outputs.identity: got the meaning \"what\"; allowed: keypoints, centre, offsets, identity",
+            ),
+        ] {
+            assert_eq!(error(from, to), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_field_and_an_unknown_one_are_named() {
+        assert!(error("padding = 0\n", "").contains("missing field `padding`"));
+        assert!(error("padding = 0", "padding = 0\ngamma = 2").contains("unknown field `gamma`"));
+    }
+
+    #[test]
+    fn weights_with_another_hash_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("model.toml"), GOOD).expect("written");
+        std::fs::write(folder.path().join("model.onnx"), b"not it").expect("written");
+        let error = Contract::read(folder.path()).expect_err("refused").to_string();
+        assert!(error.contains("files.sha256: model.onnx has the hash "), "{error}");
+        assert!(error.ends_with("the file is damaged or from another export: export the model again"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_a_contract_says_what_to_give() {
+        let error = Contract::read(Path::new("/nonexistent")).expect_err("refused").to_string();
+        assert_eq!(
+            error,
+            "model /nonexistent/model.toml: No such file or directory (os error 2); give a folder that holds model.toml and model.onnx"
+        );
+    }
 }

@@ -5,10 +5,10 @@ mod tracking;
 
 pub use tracking::{Tracking, TrackingParts};
 
-use crate::act::{Actor, RecordedPin, Rules};
+use crate::act::ActError;
 use crate::config::{self, Config};
 use crate::decode::Decode;
-use crate::handover::{AccessUnit, Delivery, Frame, Line, Slot, Taken};
+use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
 use crate::infer::InferError;
 use crate::ledger::Ledger;
 use crate::model::{Contract, ModelError};
@@ -19,10 +19,9 @@ use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
 use crate::sink::wire::Names;
 use crate::source::SourceError;
 use crate::stamp::Clock;
-use crate::track::Tracker;
-use crate::zones::{ZoneError, Zones};
+use crate::zones::ZoneError;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -49,6 +48,9 @@ pub enum PipelineError {
     /// A rule names what the model or the zones do not have.
     #[error("configuration: {} thing(s) to mend\n  {}", .0.len(), .0.join("\n  "))]
     Rules(Vec<String>),
+    /// The pin cannot be driven.
+    #[error(transparent)]
+    Act(#[from] ActError),
     /// The broker's settings or the page's port are wrong.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -78,6 +80,9 @@ pub enum Notice {
     Stop,
 }
 
+/// Sees each delivery on the tracking thread before the sinks do; must not block.
+pub type Witness = Box<dyn FnMut(&Delivery) + Send>;
+
 /// What to run, already read and checked.
 pub struct Plan<'a> {
     /// The configuration.
@@ -88,8 +93,8 @@ pub struct Plan<'a> {
     pub clock: Clock,
     /// The process's ledger.
     pub ledger: Arc<Ledger>,
-    /// Sees each delivery on the tracking thread before it goes to the sinks; must not block. The demo's judge.
-    pub witness: Option<Box<dyn FnMut(&Delivery) + Send>>,
+    /// The demo's judge.
+    pub witness: Option<Witness>,
 }
 
 /// A running daemon. Dropping it stops it.
@@ -97,6 +102,8 @@ pub struct Daemon {
     notices: Arc<Line<Notice>>,
     units: Arc<Line<AccessUnit>>,
     frames: Arc<Slot<Frame>>,
+    /// What `decode` could not tell with a frame, because none came after it.
+    left: Arc<Mutex<Gaps>>,
     net: Arc<NetHandle>,
     files: Option<Arc<FilesHandle>>,
     stop_source: tokio::sync::watch::Sender<bool>,
@@ -130,15 +137,16 @@ impl Daemon {
             notices: Arc::new(Line::new(64)),
             units: Arc::new(Line::new(UNITS_WAITING)),
             frames: Arc::new(Slot::new()),
+            left: Arc::new(Mutex::new(Gaps::default())),
             net,
             files,
             stop_source,
             threads: Vec::new(),
             engine,
         };
-        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger));
-        daemon.spawn("track", threads::track(&daemon, tracking, witness, Arc::clone(&ledger)))?;
-        daemon.spawn("decode", threads::decode(&daemon, decode, clock, Arc::clone(&ledger)))?;
+        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
+        daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
+        daemon.spawn("decode", threads::decode(&daemon, decode, Arc::clone(&ledger)))?;
         daemon.spawn("source", threads::source(&daemon, config.camera.clone(), clock, ledger, stopped))?;
         Ok(daemon)
     }

@@ -1,258 +1,234 @@
-//! Fills the model's input from a frame: YUV to RGB, letterbox where the sizes differ, then planes of normalised floats.
+//! Fills the model's input from a frame: colour, letterbox, normalisation. Nothing is allocated after the first frame of a size.
 
 use crate::handover::{Colour, Frame, Matrix, PictureSize, PixelFormat};
 use crate::model::Contract;
-use crate::space::{InModel, Letterbox};
-use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix};
+use crate::space::Letterbox;
+use yuv::{YuvBiPlanarImage, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
-/// Turns frames into the model's input. Allocates when a picture's size is new, and never between.
-#[derive(Debug)]
+/// Turns frames into the model's input: RGB, planar, `(value - mean) / scale`.
 pub struct Preprocessor {
     width: usize,
     height: usize,
-    /// What each 0-to-255 value becomes, by channel.
-    tables: [[f32; 256]; 3],
-    padding: [f32; 3],
-    /// The frame as packed RGB, where it is not RGB already.
+    /// Times `factor`, plus `shift`: by channel.
+    factor: [f32; 3],
+    shift: [f32; 3],
+    padding: u8,
+    /// The frame as interleaved RGB.
     rgb: Vec<u8>,
-    /// Where the columns and rows of the input come from.
-    columns: Vec<Tap>,
-    rows: Vec<Tap>,
-    /// The picture's size for which they were made.
-    made_for: PictureSize,
+    /// The same, letterboxed to the model's size.
+    boxed: Vec<u8>,
 }
 
-/// Two neighbours in the picture and the share of the second; `None` is padding.
-type Tap = Option<(usize, usize, f32)>;
-
 impl Preprocessor {
-    /// A preprocessor for the contract's input.
+    /// Made for one model.
     pub fn new(contract: &Contract) -> Self {
         let input = &contract.written.input;
-        let normal = |channel: usize, value: f32| (value - input.mean[channel]) / input.scale[channel];
+        let factor = input.scale.map(|scale| 1.0 / scale);
+        let shift = std::array::from_fn(|channel| -input.mean[channel] * factor[channel]);
         Self {
             width: input.width as usize,
             height: input.height as usize,
-            tables: std::array::from_fn(|channel| std::array::from_fn(|value| normal(channel, value as f32))),
-            padding: std::array::from_fn(|channel| normal(channel, f32::from(input.padding))),
+            factor,
+            shift,
+            padding: input.padding,
             rgb: Vec::new(),
-            columns: Vec::new(),
-            rows: Vec::new(),
-            made_for: PictureSize::default(),
+            boxed: Vec::new(),
         }
     }
 
-    /// Fills `out` (three planes R, G, B, each the input's rows × columns) and says how camera and model pixels map.
-    ///
-    /// An `out` of another length is left as it is, and the engine refuses it. A picture without pixels becomes padding.
-    pub fn fill(&mut self, frame: &Frame, out: &mut [f32]) -> Letterbox {
-        let (size, model) = (frame.size(), (self.width as u32, self.height as u32));
-        let plane = self.width * self.height;
-        if out.len() != 3 * plane || size.width == 0 || size.height == 0 {
-            for (to, padding) in out.chunks_mut(plane.max(1)).zip(self.padding) {
-                to.fill(padding);
-            }
-            return Letterbox::fit(model, model);
-        }
-        let letterbox = Letterbox::fit((size.width, size.height), model);
-        let mut packed = std::mem::take(&mut self.rgb);
-        let pixels: &[u8] = match frame.format() {
-            PixelFormat::Rgb | PixelFormat::Grey => frame.plane(0).0,
-            PixelFormat::I420 | PixelFormat::Nv12 => {
-                packed.resize(size.width as usize * size.height as usize * 3, 0);
-                rgb_from_yuv(frame, &mut packed);
-                &packed
-            }
+    /// Fills `input` (row-major NCHW, three channels) and says where the picture lies in it. An input of another length stays as it is.
+    pub fn fill(&mut self, frame: &Frame, input: &mut [f32]) -> Letterbox {
+        let PictureSize { width, height } = frame.size();
+        let letterbox = Letterbox::fit((width.max(1), height.max(1)), (self.width as u32, self.height as u32));
+        self.rgb.resize(width as usize * height as usize * 3, 0);
+        rgb_from_frame(frame, &mut self.rgb);
+        let pixels = if letterbox.is_identity() {
+            &self.rgb
+        } else {
+            self.boxed.resize(self.width * self.height * 3, 0);
+            let from = Interleaved { pixels: &self.rgb, width: width as usize, height: height as usize };
+            letterboxed(&from, &letterbox, self.width, self.padding, &mut self.boxed);
+            &self.boxed
         };
-        let (red, rest) = out.split_at_mut(plane);
-        let (green, blue) = rest.split_at_mut(plane);
-        let grey = frame.format() == PixelFormat::Grey;
-        match (letterbox.is_identity(), grey) {
-            (true, false) => self.copy(pixels, [red, green, blue]),
-            (true, true) => {
-                for (to, table) in [red, green, blue].into_iter().zip(&self.tables) {
-                    to.iter_mut().zip(pixels).for_each(|(to, value)| *to = table[usize::from(*value)]);
-                }
+        let size = self.width * self.height;
+        if input.len() == 3 * size && pixels.len() == 3 * size {
+            let (red, rest) = input.split_at_mut(size);
+            let (green, blue) = rest.split_at_mut(size);
+            let ([fr, fg, fb], [sr, sg, sb]) = (self.factor, self.shift);
+            for (((pixel, r), g), b) in pixels.as_chunks::<3>().0.iter().zip(red).zip(green).zip(blue) {
+                *r = f32::from(pixel[0]) * fr + sr;
+                *g = f32::from(pixel[1]) * fg + sg;
+                *b = f32::from(pixel[2]) * fb + sb;
             }
-            (false, _) => self.scale(size, &letterbox, pixels, if grey { 1 } else { 3 }, [red, green, blue]),
         }
-        self.rgb = packed;
         letterbox
     }
-
-    /// Packed RGB of the input's own size to planes.
-    fn copy(&self, pixels: &[u8], [red, green, blue]: [&mut [f32]; 3]) {
-        let [reds, greens, blues] = &self.tables;
-        let (pixels, _) = pixels.as_chunks::<3>();
-        for (((pixel, red), green), blue) in pixels.iter().zip(red).zip(green).zip(blue) {
-            *red = reds[usize::from(pixel[0])];
-            *green = greens[usize::from(pixel[1])];
-            *blue = blues[usize::from(pixel[2])];
-        }
-    }
-
-    /// Bilinear, pixel centres on whole numbers; `step` bytes a pixel.
-    fn scale(&mut self, size: PictureSize, map: &Letterbox, pixels: &[u8], step: usize, out: [&mut [f32]; 3]) {
-        if self.made_for != size {
-            let at = |x: f32, y: f32| map.camera_from_model(InModel { x, y });
-            self.columns.clear();
-            self.columns.extend((0..self.width).map(|x| tap(at(x as f32, 0.0).x, size.width)));
-            self.rows.clear();
-            self.rows.extend((0..self.height).map(|y| tap(at(0.0, y as f32).y, size.height)));
-            self.made_for = size;
-        }
-        let stride = size.width as usize * step;
-        for (channel, plane) in out.into_iter().enumerate() {
-            let (table, padding) = (&self.tables[channel], self.padding[channel]);
-            let offset = channel.min(step - 1);
-            for (row, to) in self.rows.iter().zip(plane.chunks_exact_mut(self.width)) {
-                let lines = row.and_then(|(above, below, share)| {
-                    Some((pixels.get(above * stride..)?, pixels.get(below * stride..)?, share))
-                });
-                let Some((above, below, down)) = lines else {
-                    to.fill(padding);
-                    continue;
-                };
-                for (column, to) in self.columns.iter().zip(to) {
-                    let Some((left, right, across)) = *column else {
-                        *to = padding;
-                        continue;
-                    };
-                    let value =
-                        |line: &[u8], x: usize| table[usize::from(line.get(x * step + offset).copied().unwrap_or(0))];
-                    let top = value(above, left) * (1.0 - across) + value(above, right) * across;
-                    let bottom = value(below, left) * (1.0 - across) + value(below, right) * across;
-                    *to = top * (1.0 - down) + bottom * down;
-                }
-            }
-        }
-    }
 }
 
-/// The neighbours of a place on one axis; a place outside the picture's pixels is padding.
-fn tap(place: f32, size: u32) -> Tap {
-    let last = size as usize - 1;
-    if place < -0.5 || place >= last as f32 + 0.5 {
-        return None;
-    }
-    let place = place.clamp(0.0, last as f32);
-    let before = place.floor() as usize;
-    Some((before, (before + 1).min(last), place - before as f32))
-}
-
-/// The whole frame as packed RGB. `rgb` holds three bytes a pixel.
-fn rgb_from_yuv(frame: &Frame, rgb: &mut [u8]) {
+/// Interleaved RGB bytes from any frame. Planes that do not fit the size leave `rgb` as it was.
+pub fn rgb_from_frame(frame: &Frame, rgb: &mut [u8]) {
     let PictureSize { width, height } = frame.size();
-    let (range, matrix) = described(frame.colour());
-    let (y_plane, y_stride) = frame.plane(0);
-    let (second, second_stride) = frame.plane(1);
-    let y_stride = y_stride as u32;
-    let done = if frame.format() == PixelFormat::Nv12 {
-        let uv_stride = second_stride as u32;
-        let image = YuvBiPlanarImage { y_plane, y_stride, uv_plane: second, uv_stride, width, height };
-        yuv::yuv_nv12_to_rgb(&image, rgb, width * 3, range, matrix, YuvConversionMode::Balanced)
-    } else {
-        let (v_plane, v_stride) = frame.plane(2);
-        let (u_stride, v_stride) = (second_stride as u32, v_stride as u32);
-        let image = YuvPlanarImage { y_plane, y_stride, u_plane: second, u_stride, v_plane, v_stride, width, height };
-        yuv::yuv420_to_rgb(&image, rgb, width * 3, range, matrix)
-    };
-    // A pool's planes always fit their size; were they ever not to, the picture would be black rather than the last one.
-    if done.is_err() {
-        rgb.fill(0);
-    }
-}
-
-/// The colour description in the converter's words.
-fn described(colour: Colour) -> (YuvRange, YuvStandardMatrix) {
-    let range = if colour.full_range { YuvRange::Full } else { YuvRange::Limited };
-    let matrix = match colour.matrix {
+    let Colour { matrix, full_range } = frame.colour();
+    let range = if full_range { YuvRange::Full } else { YuvRange::Limited };
+    let matrix = match matrix {
         Matrix::Bt601 => YuvStandardMatrix::Bt601,
         Matrix::Bt709 => YuvStandardMatrix::Bt709,
         Matrix::Bt2020 => YuvStandardMatrix::Bt2020,
     };
-    (range, matrix)
+    let (y_plane, y_stride) = frame.plane(0);
+    let stride = |bytes: usize| u32::try_from(bytes).unwrap_or(0);
+    let converted = match frame.format() {
+        PixelFormat::I420 => {
+            let ((u_plane, u_stride), (v_plane, v_stride)) = (frame.plane(1), frame.plane(2));
+            let image = YuvPlanarImage {
+                y_plane,
+                y_stride: stride(y_stride),
+                u_plane,
+                u_stride: stride(u_stride),
+                v_plane,
+                v_stride: stride(v_stride),
+                width,
+                height,
+            };
+            yuv::yuv420_to_rgb(&image, rgb, width * 3, range, matrix).is_ok()
+        }
+        PixelFormat::Nv12 => {
+            let (uv_plane, uv_stride) = frame.plane(1);
+            let image = YuvBiPlanarImage {
+                y_plane,
+                y_stride: stride(y_stride),
+                uv_plane,
+                uv_stride: stride(uv_stride),
+                width,
+                height,
+            };
+            yuv::yuv_nv12_to_rgb(&image, rgb, width * 3, range, matrix, yuv::YuvConversionMode::Balanced).is_ok()
+        }
+        PixelFormat::Rgb => {
+            let row = width as usize * 3;
+            for (to, from) in rgb.chunks_exact_mut(row.max(1)).zip(y_plane.chunks_exact(y_stride.max(1))) {
+                to.copy_from_slice(&from[..row]);
+            }
+            true
+        }
+        PixelFormat::Grey => {
+            let row = width as usize;
+            for (to, from) in rgb.chunks_exact_mut((row * 3).max(1)).zip(y_plane.chunks_exact(y_stride.max(1))) {
+                to.as_chunks_mut::<3>().0.iter_mut().zip(from).for_each(|(to, grey)| *to = [*grey; 3]);
+            }
+            true
+        }
+    };
+    debug_assert!(converted, "the pool lays planes out so that they fit");
+}
+
+/// Interleaved RGB.
+struct Interleaved<'a> {
+    pixels: &'a [u8],
+    width: usize,
+    height: usize,
+}
+
+impl Interleaved<'_> {
+    /// The pixel nearest to (x, y) inside the picture.
+    fn at(&self, x: i64, y: i64) -> [f32; 3] {
+        let x = x.clamp(0, self.width as i64 - 1) as usize;
+        let y = y.clamp(0, self.height as i64 - 1) as usize;
+        let at = (y * self.width + x) * 3;
+        self.pixels.get(at..at + 3).map_or([0.0; 3], |p| [f32::from(p[0]), f32::from(p[1]), f32::from(p[2])])
+    }
+
+    /// Bilinear between pixel centres.
+    fn between(&self, x: f32, y: f32) -> [f32; 3] {
+        let (x0, y0) = (x.floor(), y.floor());
+        let (fx, fy) = (x - x0, y - y0);
+        let (x0, y0) = (x0 as i64, y0 as i64);
+        let (a, b) = (self.at(x0, y0), self.at(x0 + 1, y0));
+        let (c, d) = (self.at(x0, y0 + 1), self.at(x0 + 1, y0 + 1));
+        std::array::from_fn(|channel| {
+            let top = a[channel] + (b[channel] - a[channel]) * fx;
+            let bottom = c[channel] + (d[channel] - c[channel]) * fx;
+            top + (bottom - top) * fy
+        })
+    }
+}
+
+/// The picture scaled into `out`, rows of `width` pixels. Shrinking averages as many samples as pixels fall into one.
+fn letterboxed(from: &Interleaved<'_>, map: &Letterbox, width: usize, padding: u8, out: &mut [u8]) {
+    let taps = ((1.0 / map.scale).ceil() as usize).clamp(1, 8);
+    let step = 1.0 / taps as f32;
+    let limit = (from.width as f32 - 0.5, from.height as f32 - 0.5);
+    for (index, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let (x, y) = ((index % width.max(1)) as f32, (index / width.max(1)) as f32);
+        let centre = map.camera_from_model(crate::space::InModel { x, y });
+        if centre.x < -0.5 || centre.y < -0.5 || centre.x > limit.0 || centre.y > limit.1 {
+            *pixel = [padding; 3];
+            continue;
+        }
+        let mut sum = [0.0f32; 3];
+        for tap in 0..taps * taps {
+            let dx = ((tap % taps) as f32 + 0.5) * step - 0.5;
+            let dy = ((tap / taps) as f32 + 0.5) * step - 0.5;
+            let p = map.camera_from_model(crate::space::InModel { x: x + dx, y: y + dy });
+            let sample = from.between(p.x, p.y);
+            sum.iter_mut().zip(sample).for_each(|(sum, value)| *sum += value);
+        }
+        *pixel = sum.map(|sum| (sum / (taps * taps) as f32).round() as u8);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::InCamera;
     use crate::stamp::Stamp;
 
-    /// The bundled contract with an input of `width` x `height`.
-    fn contract(width: u32, height: u32, mean: [f32; 3], scale: [f32; 3], padding: u8) -> Contract {
-        let mut contract = Contract::bundled().expect("the bundled model");
-        let input = &mut contract.written.input;
-        (input.width, input.height, input.mean, input.scale, input.padding) = (width, height, mean, scale, padding);
-        contract
-    }
-
-    /// Any bytes, the same each time.
-    fn noise(count: usize) -> Vec<u8> {
-        (0..count as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
-    }
-
-    fn frame(format: PixelFormat, width: u32, height: u32, colour: Colour) -> (Frame, Vec<u8>) {
-        let (w, h) = (width as usize, height as usize);
-        let chroma = w.div_ceil(2) * h.div_ceil(2);
-        let mut bytes = noise(match format {
-            PixelFormat::I420 | PixelFormat::Nv12 => w * h + 2 * chroma,
-            PixelFormat::Rgb => w * h * 3,
-            PixelFormat::Grey => w * h,
-        });
-        if !colour.full_range {
-            // Beyond these is headroom, which converters clip each in their own way.
-            bytes.iter_mut().for_each(|byte| *byte = (*byte).clamp(16, 235));
-        }
-        let frame = Frame::unpooled(format, PictureSize { width, height }, colour, Stamp::default(), &bytes);
-        (frame.expect("a frame"), bytes)
-    }
-
-    /// One pixel by the formulas of the recommendations, 0 to 255.
-    fn naive(format: PixelFormat, bytes: &[u8], w: usize, h: usize, x: usize, y: usize, colour: Colour) -> [f32; 3] {
-        let chroma = w.div_ceil(2) * h.div_ceil(2);
-        let at = (y / 2) * w.div_ceil(2) + x / 2;
-        let (u, v) = match format {
-            PixelFormat::Rgb => return std::array::from_fn(|c| f32::from(bytes[(y * w + x) * 3 + c])),
-            PixelFormat::Grey => return [f32::from(bytes[y * w + x]); 3],
-            PixelFormat::I420 => (bytes[w * h + at], bytes[w * h + chroma + at]),
-            PixelFormat::Nv12 => (bytes[w * h + 2 * at], bytes[w * h + 2 * at + 1]),
-        };
+    /// Red, green and blue, 0 to 255, by the definition of ITU-R BT.601, BT.709 and BT.2020.
+    fn reference(colour: Colour, y: u8, u: u8, v: u8) -> [f64; 3] {
         let (kr, kb) = match colour.matrix {
             Matrix::Bt601 => (0.299, 0.114),
             Matrix::Bt709 => (0.2126, 0.0722),
             Matrix::Bt2020 => (0.2627, 0.0593),
         };
-        let (luma, spread) = if colour.full_range { (255.0, 255.0) } else { (219.0, 224.0) };
-        let black = if colour.full_range { 0.0 } else { 16.0 };
-        let l = (f32::from(bytes[y * w + x]) - black) / luma;
-        let (u, v) = ((f32::from(u) - 128.0) / spread, (f32::from(v) - 128.0) / spread);
-        let (r, b) = (l + 2.0 * (1.0 - kr) * v, l + 2.0 * (1.0 - kb) * u);
-        let g = (l - kr * r - kb * b) / (1.0 - kr - kb);
-        [r, g, b].map(|value| (value * 255.0).clamp(0.0, 255.0))
+        let (y, scale) =
+            if colour.full_range { (f64::from(y), 127.5) } else { ((f64::from(y) - 16.0) * 255.0 / 219.0, 112.0) };
+        let (u, v) = ((f64::from(u) - 128.0) / scale * 127.5, (f64::from(v) - 128.0) / scale * 127.5);
+        let (r, b) = (y + 2.0 * (1.0 - kr) * v, y + 2.0 * (1.0 - kb) * u);
+        let g = (y - kr * r - kb * b) / (1.0 - kr - kb);
+        [r, g, b].map(|value| value.clamp(0.0, 255.0))
     }
 
     #[test]
-    fn every_format_matrix_and_range_gives_the_values_of_the_formulas() {
-        let (w, h) = (62, 34);
-        for format in [PixelFormat::I420, PixelFormat::Nv12, PixelFormat::Rgb, PixelFormat::Grey] {
-            for matrix in [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020] {
-                for full_range in [false, true] {
+    fn every_format_is_within_one_step_of_the_definition() {
+        let size = PictureSize { width: 34, height: 18 };
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        let mut preprocessor = Preprocessor::new(&contract);
+        (preprocessor.width, preprocessor.height) = (34, 18);
+        for matrix in [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020] {
+            for (full_range, format) in [
+                (false, PixelFormat::I420),
+                (true, PixelFormat::I420),
+                (false, PixelFormat::Nv12),
+                (true, PixelFormat::Nv12),
+            ] {
+                for (y, u, v) in
+                    [(16, 128, 128), (235, 128, 128), (81, 90, 240), (145, 54, 34), (41, 240, 110), (180, 128, 140)]
+                {
                     let colour = Colour { matrix, full_range };
-                    let (frame, bytes) = frame(format, w, h, colour);
-                    let mut preprocessor = Preprocessor::new(&contract(w, h, [0.0; 3], [255.0; 3], 0));
-                    let mut out = vec![0.0; 3 * (w * h) as usize];
-                    assert!(preprocessor.fill(&frame, &mut out).is_identity());
-                    for (y, x) in (0..h as usize).flat_map(|y| (0..w as usize).map(move |x| (y, x))) {
-                        let wanted = naive(format, &bytes, w as usize, h as usize, x, y, colour);
-                        for (c, wanted) in wanted.into_iter().enumerate() {
-                            let got = (out[(c * h as usize + y) * w as usize + x] * 255.0).round();
-                            assert!(
-                                (got - wanted.round()).abs() <= 1.0,
-                                "{format:?} {colour:?} ({x},{y}) {c}: {got} {wanted}"
-                            );
-                        }
+                    let chroma = 17 * 9;
+                    let mut bytes = vec![y; 34 * 18];
+                    match format {
+                        PixelFormat::I420 => bytes.extend([vec![u; chroma], vec![v; chroma]].concat()),
+                        _ => bytes.extend([u, v].repeat(chroma)),
+                    }
+                    let frame = Frame::unpooled(format, size, colour, Stamp::default(), &bytes).expect("a frame");
+                    let mut input = vec![0.0; 3 * 34 * 18];
+                    preprocessor.fill(&frame, &mut input);
+                    for (channel, expected) in reference(colour, y, u, v).into_iter().enumerate() {
+                        let got = f64::from(input[channel * 34 * 18 + 77]) * 255.0;
+                        assert!(
+                            (got - expected).abs() <= 1.0,
+                            "{format:?} {colour:?} {y},{u},{v}: {got} for {expected}"
+                        );
                     }
                 }
             }
@@ -260,47 +236,36 @@ mod tests {
     }
 
     #[test]
-    fn other_sizes_are_scaled_bilinearly_and_padded() {
-        let (mean, scale) = ([10.0, 20.0, 30.0], [50.0, 60.0, 70.0]);
-        for (camera, model) in [((80u32, 60u32), (64u32, 48u32)), ((31, 47), (64, 48)), ((128, 48), (64, 48))] {
-            let (frame, bytes) = frame(PixelFormat::Rgb, camera.0, camera.1, Colour::default());
-            let mut preprocessor = Preprocessor::new(&contract(model.0, model.1, mean, scale, 100));
-            let mut out = vec![0.0; (3 * model.0 * model.1) as usize];
-            let map = preprocessor.fill(&frame, &mut out);
-            for (y, x) in (0..model.1).flat_map(|y| (0..model.0).map(move |x| (y, x))) {
-                let InCamera { x: cx, y: cy } = map.camera_from_model(InModel { x: x as f32, y: y as f32 });
-                let inside = cx >= -0.5 && cy >= -0.5 && cx < camera.0 as f32 - 0.5 && cy < camera.1 as f32 - 0.5;
-                for c in 0..3 {
-                    let byte = |x: f32, y: f32| {
-                        let (x, y) = (x.clamp(0.0, camera.0 as f32 - 1.0), y.clamp(0.0, camera.1 as f32 - 1.0));
-                        f32::from(bytes[(y as usize * camera.0 as usize + x as usize) * 3 + c])
-                    };
-                    let (x0, y0) = (cx.clamp(0.0, camera.0 as f32 - 1.0), cy.clamp(0.0, camera.1 as f32 - 1.0));
-                    let (fx, fy) = (x0 - x0.floor(), y0 - y0.floor());
-                    let (x0, y0) = (x0.floor(), y0.floor());
-                    let value = (byte(x0, y0) * (1.0 - fx) + byte(x0 + 1.0, y0) * fx) * (1.0 - fy)
-                        + (byte(x0, y0 + 1.0) * (1.0 - fx) + byte(x0 + 1.0, y0 + 1.0) * fx) * fy;
-                    let wanted = ((if inside { value } else { 100.0 }) - mean[c]) / scale[c];
-                    let got = out[(c * model.1 as usize + y as usize) * model.0 as usize + x as usize];
-                    assert!((got - wanted).abs() < 1e-3, "{camera:?} ({x},{y}) {c}: {got} {wanted}");
-                }
-            }
-        }
+    fn rgb_and_grey_pass_unchanged_and_another_size_is_letterboxed() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        let mut preprocessor = Preprocessor::new(&contract);
+        let mut input = vec![9.0; 3 * 640 * 480];
+        let size = PictureSize { width: 320, height: 120 };
+        let grey = vec![51; 320 * 120];
+        let frame =
+            Frame::unpooled(PixelFormat::Grey, size, Colour::default(), Stamp::default(), &grey).expect("a frame");
+        let letterbox = preprocessor.fill(&frame, &mut input);
+        assert_eq!((letterbox.scale, letterbox.left, letterbox.top), (2.0, 0.0, 120.0));
+        let at = |x: usize, y: usize| input[y * 640 + x] * 255.0;
+        assert_eq!(
+            (at(5, 0).round(), at(5, 119).round(), at(5, 120).round(), at(639, 359).round(), at(0, 360).round()),
+            (0.0, 0.0, 51.0, 51.0, 0.0)
+        );
     }
 
     #[test]
-    fn a_new_picture_size_is_mapped_anew() {
-        let mut preprocessor = Preprocessor::new(&contract(64, 48, [0.0; 3], [1.0; 3], 0));
-        let mut out = vec![0.0; 3 * 64 * 48];
-        for (width, height) in [(80, 60), (32, 48), (64, 48), (80, 60)] {
-            let (frame, _) = frame(PixelFormat::Grey, width, height, Colour::default());
-            assert_eq!(preprocessor.fill(&frame, &mut out), Letterbox::fit((width, height), (64, 48)));
-            let alone = {
-                let mut out = vec![0.0; 3 * 64 * 48];
-                Preprocessor::new(&contract(64, 48, [0.0; 3], [1.0; 3], 0)).fill(&frame, &mut out);
-                out
-            };
-            assert_eq!(out, alone);
-        }
+    fn an_input_of_another_length_is_left_alone() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        let mut preprocessor = Preprocessor::new(&contract);
+        let frame = Frame::unpooled(
+            PixelFormat::Rgb,
+            PictureSize { width: 2, height: 1 },
+            Colour::default(),
+            Stamp::default(),
+            &[1; 6],
+        );
+        let mut input = vec![7.0; 10];
+        preprocessor.fill(&frame.expect("a frame"), &mut input);
+        assert_eq!(input, [7.0; 10]);
     }
 }

@@ -1,7 +1,7 @@
 //! Pictures in: access units from a camera's RTSP stream or from a file, numbered and stamped. Never decodes.
 
 pub mod annexb;
-pub mod clock;
+mod clock;
 mod connection;
 mod error;
 mod fault;

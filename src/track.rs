@@ -40,6 +40,8 @@ const TOUCHING_WEIGHT: f32 = 0.7;
 const DOUBT_S: f64 = 0.06;
 /// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
 const DOUBLE: f32 = 0.7;
+/// A cut loses tracks that were seen within this long, seconds: the frame before, at any usual rate.
+const CUT_S: f64 = 0.25;
 /// A place that a mouse can reach after being out of sight: body sizes, and body sizes for each second.
 const REACHABLE: f32 = 4.0;
 const REACHABLE_PER_S: f32 = 15.0;
@@ -129,6 +131,9 @@ impl Tracker {
         self.known.age(step_s);
         self.predict(step_s);
         let (places, pairs) = self.pair(&poses);
+        if self.is_cut(&poses, &pairs) {
+            self.tracks.clear();
+        }
         self.follow(&poses, &pairs);
         self.doubt(&places, &pairs, step_s);
         self.start(&poses, &pairs);
@@ -201,6 +206,13 @@ impl Tracker {
         }
         let pairs = assign(&costs, cost::UNPAIRED);
         (places, pairs)
+    }
+
+    /// Several animals are seen and none of them where any was: another picture, not motion. A camera that was moved, or stills.
+    /// The tracks end, so that paint alone names who is seen; as coasting tracks they would keep the names.
+    fn is_cut(&self, poses: &[Pose], pairs: &Pairs) -> bool {
+        let lost = self.tracks.iter().filter(|track| track.interval_s < CUT_S).count();
+        lost > 1 && poses.len() > 1 && pairs.iter().all(Option::is_none)
     }
 
     /// Paired tracks take their poses in.

@@ -259,3 +259,21 @@ fn vanishing_and_appearing_are_told_once() {
         ]
     );
 }
+
+#[test]
+fn another_picture_is_named_at_once_by_looks_alone() {
+    let mut tracker = tracker(4);
+    let first = four(|animal| animal);
+    tracker.advance(&first, stamp(0, 0), &no_gaps());
+    let mut second = four(|animal| (animal + 1) % 4);
+    for pose in &mut second {
+        pose.centre.y += 250.0;
+        for keypoint in pose.keypoints.iter_mut().flatten() {
+            keypoint.at.y += 250.0;
+        }
+    }
+    let scene = tracker.advance(&second, stamp(1, 33_333_333), &no_gaps());
+    for (animal, wanted) in scene.animals.iter().zip(0u8..4) {
+        assert_eq!((animal.identity.map(|identity| identity.0), animal.state), (Some(wanted), State::Seen));
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::progress::Progress;
 use super::{Failure, configuration, fatal};
-use arenad::rehearsal::encode::{EncodeSettings, Encoder};
+use arenad::handover::PictureSize;
+use arenad::rehearsal::encode::{EncodeSettings, Encoder, FrameRate, Rate};
 use arenad::rehearsal::labels::TruthCsv;
 use arenad::rehearsal::video::Mp4Writer;
 use arenad::rehearsal::{Arena, HEIGHT, Look, Tracks, WIDTH, i420_from_rgb, write_stills};
@@ -24,9 +25,9 @@ pub struct Args {
     /// Frames a second.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=60))]
     fps: u32,
-    /// Bit rate of the film, kbit/s.
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=20_000))]
-    kbps: u32,
+    /// Bit rate of the film, kbit/s; without it, constant quality (about 900 kbit/s).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100..=20_000))]
+    kbps: Option<u32>,
     /// Lets the mice follow recorded trajectories (columns frame, R_x, R_y, R_zone, R_hidden, …) at their own rate.
     #[arg(long, value_name = "CSV")]
     tracks: Option<PathBuf>,
@@ -34,6 +35,9 @@ pub struct Args {
     #[arg(long, value_name = "N", conflicts_with_all = ["minutes", "tracks", "fps", "kbps"])]
     stills: Option<usize>,
 }
+
+/// The recorded trajectories' own rate.
+const TRACKS_RATE: FrameRate = FrameRate { frames: 2999, seconds: 100 };
 
 fn minutes(text: &str) -> Result<f64, String> {
     match text.parse() {
@@ -43,9 +47,8 @@ fn minutes(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    std::fs::create_dir_all(&args.out).map_err(|error| {
-        fatal(format!("{}: {error}; give -o a folder that can be written", args.out.display()))
-    })?;
+    std::fs::create_dir_all(&args.out)
+        .map_err(|error| fatal(format!("{}: {error}; give -o a folder that can be written", args.out.display())))?;
     match args.stills {
         Some(count) => {
             let mut progress = Progress::new("stills", "stills", Some(count as u64));
@@ -69,9 +72,12 @@ fn film(args: &Args) -> Result<(), Failure> {
         }
         None => Arena::new(args.seed, Look::typical(), fps),
     };
-    let settings = EncodeSettings { bitrate_bps: args.kbps * 1000, gop: args.fps, ..EncodeSettings::default() };
-    let mut encoder = Encoder::new(WIDTH as u32, HEIGHT as u32, fps, settings).map_err(fatal)?;
-    let mut video = Mp4Writer::create(&args.out.join("video.mp4"), WIDTH as u32, HEIGHT as u32, fps).map_err(fatal)?;
+    let rate = if args.tracks.is_some() { TRACKS_RATE } else { FrameRate { frames: args.fps, seconds: 1 } };
+    let size = PictureSize { width: WIDTH as u32, height: HEIGHT as u32 };
+    let bits = args.kbps.map_or(EncodeSettings::default().rate, |kbps| Rate::BitsPerSecond(kbps * 1000));
+    let settings = EncodeSettings { rate: bits, key_every: args.fps };
+    let mut encoder = Encoder::new(size, rate, settings).map_err(fatal)?;
+    let mut video = Mp4Writer::create(&args.out.join("video.mp4"), size, rate).map_err(fatal)?;
     let mut truth = TruthCsv::create(&args.out.join("truth.csv")).map_err(fatal)?;
     let mut rgb = vec![0; WIDTH * HEIGHT * 3];
     let mut i420 = vec![0; WIDTH * HEIGHT * 3 / 2];
@@ -80,7 +86,7 @@ fn film(args: &Args) -> Result<(), Failure> {
         arena.render(&mut rgb);
         i420_from_rgb(&rgb, WIDTH, HEIGHT, &mut i420);
         let coded = encoder.encode(&i420, false).map_err(fatal)?;
-        video.write(&coded.annexb, coded.key, (frame as f64 * 90_000.0 / fps).round() as i64).map_err(fatal)?;
+        video.write(&coded.annexb, coded.key, rate.ticks_90k(frame)).map_err(fatal)?;
         truth.write(frame, &arena.truth()).map_err(fatal)?;
         arena.step();
         progress.at(frame + 1);

@@ -49,7 +49,9 @@ fn wait(daemon: &Daemon) -> Result<(), Failure> {
         match daemon.wait(Duration::from_secs(3600)) {
             Taken::Value(Notice::Stop) | Taken::Closed => return Ok(()),
             Taken::Value(Notice::Camera(error)) => return Err(configuration(error)),
-            Taken::Value(Notice::Ended(thread)) => return Err(fatal(format!("thread {thread}: ended by itself; the log says why"))),
+            Taken::Value(Notice::Ended(thread)) => {
+                return Err(fatal(format!("thread {thread}: ended by itself; the log says why")));
+            }
             Taken::Value(Notice::FirstScene) => tracing::info!("first scene"),
             Taken::Nothing => {}
         }

@@ -276,7 +276,7 @@ fn read_files(mut section: Section<'_>) -> Option<Files> {
     let folder = section.required_text("folder", "\"/var/lib/arenad\"").map(PathBuf::from);
     let rotate_after = section.millis("rotate_after_ms", 3_600_000, 1000..=86_400_000);
     let rotate_bytes = section.whole("rotate_bytes", 1 << 30, 1 << 16..=1 << 40);
-    let flush_every = section.millis("flush_every_ms", 500, 10..=1000);
+    let flush_every = section.millis("flush_every_ms", 500, 10..=900);
     section.finish();
     Some(Files { folder: folder?, rotate_after, rotate_bytes, flush_every })
 }

@@ -123,7 +123,7 @@ mod tests {
     fn numbers_are_read_through_escape_bytes() {
         let mut bits = Bits::new(&[0, 0, 3, 1, 0b1010_0110, 0b0100_0000]);
         assert_eq!(bits.bits(24), Some(1));
-        assert_eq!((bits.ue(), bits.ue(), bits.se()), (Some(0), Some(1), Some(2)));
+        assert_eq!((bits.ue(), bits.ue(), bits.se()), (Some(0), Some(1), Some(-1)));
         assert_eq!(bits.bits(32), None);
     }
 }

@@ -3,6 +3,9 @@
 //! A gate decides what is shown. It opens at an IDR picture, or at a recovery point once the refresh that it announces is through,
 //! and closes when a reference picture is lost: by the access unit being damaged, by a hole in `frame_num`, or by lost packets that
 //! `frame_num` cannot prove harmless. Lost pictures that nothing refers to do not close it.
+//!
+//! What it cannot see: bytes changed or cut off inside an arithmetic-coded slice, which the library decodes to the end; so a source
+//! must not hand on access units with a part missing. A stream of gradual refreshes must begin with an IDR picture.
 
 mod head;
 
@@ -204,17 +207,19 @@ impl Decoder for H264 {
             out(lose);
             return Ok(());
         }
+        // What is not shown anyway may fail for want of its references.
+        let may_fail = self.is_leading(&head) || matches!(self.gate, Gate::Refreshing(_));
         let held = match self.run(unit, &head) {
             Ok(held) => held,
-            Err(_) if self.is_leading(&head) => {
-                out(lose);
-                return Ok(());
-            }
             Err(error) => {
-                if head.reference {
+                if head.reference && !self.is_leading(&head) {
                     self.gate = Gate::Closed;
                 }
-                return Err(error);
+                if !may_fail {
+                    return Err(error);
+                }
+                out(lose);
+                return Ok(());
             }
         };
         if lost == 0 {

@@ -223,7 +223,9 @@ impl Decoder for H265 {
         self.open = true;
         let generated = self.library.stats.generated_refs;
         let result = self.run(unit);
-        let wrong = result.is_err() || self.library.stats.generated_refs > generated;
+        // The library puts grey pictures in the place of missing ones; others could go on to refer to those.
+        let missing = self.library.stats.generated_refs > generated;
+        let wrong = missing || result.is_err();
         let shown = self.settle(number, wrong, out);
         if result.is_ok() && (wrong || !shown) {
             out(Outcome::Lost { unit: number, reason: GapReason::NoReference });
@@ -232,7 +234,7 @@ impl Decoder for H265 {
             self.segments_vary |= self.segments.is_some_and(|known| known != head.segments);
             self.segments = Some(head.segments);
         }
-        if wrong && !droppable {
+        if missing || wrong && !droppable {
             self.close(out);
         } else if head.ends {
             self.empty(out);

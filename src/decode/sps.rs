@@ -64,7 +64,7 @@ impl Sps {
             Err(refused) => return Some(Err(refused)),
         };
         // What follows only describes; a camera that writes it wrongly is still decoded.
-        let vui = bits.flag().unwrap_or(false).then(|| Vui::read(bits)).unwrap_or_default();
+        let vui = if bits.flag().unwrap_or(false) { Vui::read(bits) } else { Vui::default() };
         let reorder = match (poc_type, profile, vui.reorder) {
             (1 | 2, _, _) | (_, 66, _) => Reorder::None,
             (_, _, Some(depth)) => Reorder::Stated(depth.min(16) as usize),

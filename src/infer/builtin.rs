@@ -1,52 +1,51 @@
 //! The built-in engine: rten, pure Rust, on the CPU.
 
-use super::{Engine, Head, Heads, InferError, answer, empty_heads};
+use super::{Engine, Head, Heads, InferError, check_heads};
 use crate::model::Contract;
-use rten::{Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueView};
-use rten_tensor::NdTensorView;
+use rten::{Dimension, Model, NodeId, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::prelude::*;
+use rten_tensor::{NdTensorView, TensorView};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-const NAME: &str = "builtin";
+const NAME: &str = "built-in";
 
-/// A model that rten runs.
+/// rten with the model loaded.
 pub struct BuiltIn {
     model: Model,
     input: NodeId,
+    input_shape: [usize; 4],
     outputs: Vec<NodeId>,
-    shape: [usize; 4],
-    threads: Arc<ThreadPool>,
+    options: RunOptions,
     heads: Heads,
 }
 
 impl BuiltIn {
-    /// Loads the FP32 file and holds its input and outputs against the contract. `threads` is at least 1.
+    /// Loads the weights and holds their inputs and outputs against the contract.
     pub fn open(contract: &Contract, threads: usize) -> Result<Self, InferError> {
-        let wrong = |what: String| InferError::Model { file: contract.weights_file(), what };
-        let bytes = contract.weights().map_err(|error| wrong(error.to_string()))?;
-        // Weights in the order of the matrix kernels: some memory for a shorter run.
-        let model = ModelOptions::with_all_ops()
-            .prepack_weights(true)
-            .load(bytes.into_owned())
-            .map_err(|error| wrong(format!("{error}; export the model again as ONNX, opset 17")))?;
-        let node = |name: &str, kind: &str, ids: &[NodeId]| {
-            let known = |id: &NodeId| model.node_info(*id).and_then(|node| node.name()).unwrap_or("").to_owned();
-            ids.iter().copied().find(|id| known(id) == name).ok_or_else(|| {
-                let names: Vec<_> = ids.iter().map(known).collect();
-                wrong(answer(kind, &names.join(", "), name))
-            })
-        };
-        let input = node(&contract.written.input.name, "inputs", model.input_ids())?;
-        let shape = contract.input_shape();
-        declared(&model, input, &contract.written.input.name, &shape).map_err(wrong)?;
+        let wrong = |what: String| InferError::Model { file: contract.folder.join("model.onnx"), what };
+        // The library is trusted with the bundled model; a lab's own file may still find a panic in it.
+        let model = catch_unwind(AssertUnwindSafe(|| Model::load(contract.weights.to_vec())))
+            .map_err(|_| {
+                wrong("the engine failed while reading it; the file is damaged: export the model again".to_owned())
+            })?
+            .map_err(|error| wrong(format!("not a usable ONNX file: {error}; export the model again")))?;
+        let written = &contract.written.input;
+        let input_shape = [1, 3, written.height as usize, written.width as usize];
+        let input = find(&model, model.input_ids(), &written.name, "input").map_err(wrong)?;
+        agree(&model, input, &written.name, &input_shape).map_err(wrong)?;
         let mut outputs = Vec::new();
+        let mut heads = Vec::new();
         for output in &contract.written.outputs {
-            let id = node(&output.name, "outputs", model.output_ids())?;
-            declared(&model, id, &output.name, &output.shape).map_err(wrong)?;
+            let id = find(&model, model.output_ids(), &output.name, "output").map_err(wrong)?;
+            agree(&model, id, &output.name, &output.shape).map_err(wrong)?;
             outputs.push(id);
+            let values = vec![0.0; output.shape.iter().product()];
+            heads.push(Head { name: output.name.clone(), shape: output.shape, values });
         }
-        let threads = Arc::new(ThreadPool::with_num_threads(threads.max(1)));
-        Ok(Self { model, input, outputs, shape, threads, heads: empty_heads(contract) })
+        let pool = Arc::new(ThreadPool::with_num_threads(threads));
+        let options = RunOptions::default().with_thread_pool(Some(pool));
+        Ok(Self { model, input, input_shape, outputs, options, heads: Heads(heads) })
     }
 }
 
@@ -57,50 +56,95 @@ impl Engine for BuiltIn {
 
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
         let failed = |what: String| InferError::Run { engine: NAME, what };
-        let view = NdTensorView::try_from_data(self.shape, input)
-            .map_err(|_| failed(answer("input values", &input.len().to_string(), &format!("{:?}", self.shape))))?;
-        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
-        let values = self
-            .model
-            .run(vec![(self.input, ValueView::from(view.as_dyn()).into())], &self.outputs, Some(options))
+        let view: NdTensorView<f32, 4> = NdTensorView::try_from_data(self.input_shape, input)
+            .map_err(|_| failed(format!("the input has {} values; allowed: {:?}", input.len(), self.input_shape)))?;
+        let inputs: Vec<(NodeId, ValueOrView)> = vec![(self.input, view.into())];
+        let (model, outputs, options) = (&self.model, &self.outputs, self.options.clone());
+        let values = catch_unwind(AssertUnwindSafe(|| model.run(inputs, outputs, Some(options))))
+            .map_err(|_| failed("the engine failed".to_owned()))?
             .map_err(|error| failed(error.to_string()))?;
-        for (head, value) in self.heads.0.iter_mut().zip(&values) {
-            copy(head, value).map_err(failed)?;
+        for (value, head) in values.iter().zip(&mut self.heads.0) {
+            let tensor: TensorView<f32> =
+                value.as_tensor_view().ok_or_else(|| failed(format!("output {} is not float32", head.name)))?;
+            check_heads(NAME, &head.name, tensor.shape(), &head.shape)?;
+            match tensor.data() {
+                Some(values) => head.values.copy_from_slice(values),
+                None => head.values.iter_mut().zip(tensor.iter()).for_each(|(to, from)| *to = *from),
+            }
         }
         Ok(&self.heads)
     }
 }
 
-/// Takes one output into its head.
-fn copy(head: &mut Head, value: &Value) -> Result<(), String> {
-    let Some(tensor) = value.as_tensor_view::<f32>() else {
-        return Err(answer(&format!("output {}", head.name), "values that are not float32", "float32"));
-    };
-    if tensor.shape() != head.shape.as_slice() {
-        let (got, wanted) = (format!("{:?}", tensor.shape()), format!("{:?}", head.shape));
-        return Err(answer(&format!("shape of output {}", head.name), &got, &wanted));
-    }
-    match tensor.data() {
-        Some(data) => head.values.copy_from_slice(data),
-        None => head.values.iter_mut().zip(tensor.iter()).for_each(|(to, from)| *to = *from),
-    }
-    Ok(())
+/// The node called `name` among `ids`.
+fn find(model: &Model, ids: &[NodeId], name: &str, what: &str) -> Result<NodeId, String> {
+    let named = |id: &NodeId| model.node_info(*id).and_then(|info| info.name().map(str::to_owned)).unwrap_or_default();
+    ids.iter().copied().find(|id| named(id) == name).ok_or_else(|| {
+        let got: Vec<_> = ids.iter().map(named).collect();
+        format!("has no {what} {name:?}, which model.toml names; got {}; export the model again", got.join(", "))
+    })
 }
 
-/// Holds the shape that the file declares against the contract's; dimensions without a fixed size fit any.
-fn declared(model: &Model, id: NodeId, name: &str, wanted: &[usize; 4]) -> Result<(), String> {
-    let Some(got) = model.node_info(id).and_then(|node| node.shape()) else { return Ok(()) };
-    let fits = got.len() == wanted.len()
-        && got.iter().zip(wanted).all(|(got, wanted)| !matches!(got, Dimension::Fixed(size) if size != wanted));
-    if fits {
-        return Ok(());
+/// Where the file states a shape it must be the contract's.
+fn agree(model: &Model, id: NodeId, name: &str, expected: &[usize; 4]) -> Result<(), String> {
+    let Some(shape) = model.node_info(id).and_then(|info| info.shape()) else { return Ok(()) };
+    let same = shape.len() == 4
+        && shape.iter().zip(expected).all(|(got, expected)| match got {
+            Dimension::Fixed(size) => size == expected,
+            Dimension::Symbolic(_) => true,
+        });
+    if same {
+        Ok(())
+    } else {
+        Err(format!("{name:?} has the shape {shape:?}; allowed: {expected:?}, as model.toml says"))
     }
-    let words: Vec<_> = got
-        .iter()
-        .map(|one| match one {
-            Dimension::Fixed(size) => size.to_string(),
-            Dimension::Symbolic(word) => word.clone(),
-        })
-        .collect();
-    Err(answer(&format!("shape of {name}"), &format!("[{}]", words.join(", ")), &format!("{wanted:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_model_runs_and_gives_the_declared_shapes() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        let mut engine = BuiltIn::open(&contract, 1).unwrap_or_else(|error| panic!("{error}"));
+        let heads = engine.run(&vec![0.0; 3 * 480 * 640]).unwrap_or_else(|error| panic!("{error}"));
+        for (head, output) in heads.0.iter().zip(&contract.written.outputs) {
+            assert_eq!(
+                (&head.name, head.shape, head.values.len()),
+                (&output.name, output.shape, output.shape.iter().product())
+            );
+            assert!(head.values.iter().all(|value| value.is_finite()));
+        }
+    }
+
+    #[test]
+    fn an_output_that_is_not_there_is_named() {
+        let mut contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        contract.written.outputs[1].name = "center".to_owned();
+        let error = BuiltIn::open(&contract, 1).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            error.starts_with("model (bundled)/model.onnx: has no output \"center\", which model.toml names; got "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error_at_every_length() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        for keep in [0, 1, 100, contract.weights.len() / 2, contract.weights.len() - 1] {
+            let mut cut = contract.clone();
+            cut.weights = contract.weights[..keep].into();
+            let opened = BuiltIn::open(&cut, 1);
+            assert!(matches!(opened, Err(InferError::Model { .. })), "{keep} bytes were taken for a model");
+        }
+    }
+
+    #[test]
+    fn an_input_of_the_wrong_length_is_an_error() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        let mut engine = BuiltIn::open(&contract, 1).unwrap_or_else(|error| panic!("{error}"));
+        let error = engine.run(&[0.0; 7]).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error, "engine built-in: the model did not run: the input has 7 values; allowed: [1, 3, 480, 640]");
+    }
 }

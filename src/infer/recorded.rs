@@ -1,19 +1,17 @@
-//! The recorded engine: plays given heads in turn, for tests.
+//! The recorded form of the `Engine` seam: plays heads that it was given, in a cycle.
 
 use super::{Engine, Heads, InferError};
 
-/// Heads that were given beforehand.
-#[derive(Clone, Debug)]
+/// Plays heads in a cycle, whatever the input.
 pub struct Recorded {
-    runs: Vec<Heads>,
+    heads: Vec<Heads>,
     next: usize,
-    input_len: usize,
 }
 
 impl Recorded {
-    /// Plays `runs` in order and then from the first again. Each input must hold `input_len` values.
-    pub fn new(runs: Vec<Heads>, input_len: usize) -> Self {
-        Self { runs, next: 0, input_len }
+    /// An engine that gives `heads` one after the other and starts again at the end.
+    pub fn new(heads: Vec<Heads>) -> Self {
+        Self { heads, next: 0 }
     }
 }
 
@@ -22,41 +20,12 @@ impl Engine for Recorded {
         "recorded"
     }
 
-    fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
-        let failed = |what: String| InferError::Run { engine: "recorded", what };
-        if input.len() != self.input_len {
-            return Err(failed(super::answer("input values", &input.len().to_string(), &self.input_len.to_string())));
-        }
-        let Some(index) = self.next.checked_rem(self.runs.len()) else {
-            return Err(failed("got no recorded heads; give at least one".into()));
-        };
+    fn run(&mut self, _input: &[f32]) -> Result<&Heads, InferError> {
+        let index = self.next % self.heads.len().max(1);
         self.next = index + 1;
-        Ok(&self.runs[index])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::infer::Head;
-
-    fn heads(value: f32) -> Heads {
-        Heads(vec![Head { name: "centre".into(), shape: [1, 1, 1, 1], values: vec![value] }])
-    }
-
-    #[test]
-    fn heads_come_in_order_and_then_again() {
-        let mut engine = Recorded::new(vec![heads(0.1), heads(0.2)], 3);
-        let played: Vec<_> = (0..3).filter_map(|_| engine.run(&[0.0; 3]).ok().cloned()).collect();
-        assert_eq!(played, [heads(0.1), heads(0.2), heads(0.1)]);
-    }
-
-    #[test]
-    fn nothing_recorded_is_an_error() {
-        let words = Recorded::new(Vec::new(), 0).run(&[]).map(|_| ()).map_err(|error| error.to_string());
-        assert_eq!(
-            words,
-            Err("engine recorded: the model did not run: got no recorded heads; give at least one".into())
-        );
+        self.heads.get(index).ok_or_else(|| InferError::Run {
+            engine: "recorded",
+            what: "it was given no heads; give at least one".to_owned(),
+        })
     }
 }

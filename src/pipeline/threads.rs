@@ -1,15 +1,15 @@
 //! What each thread of the daemon does, from its queue to the next.
 
-use super::{Daemon, Notice, Tracking};
+use super::{Daemon, Notice, Tracking, Witness};
 use crate::config::Camera;
-use crate::decode::Decode;
-use crate::handover::{AccessUnit, Delivery, Frame, GapReason, Line, Offer, Slot};
+use crate::decode::{Decode, DecodeError};
+use crate::handover::{AccessUnit, Frame, GapReason, Line, Offer, Slot};
 use crate::ledger::Ledger;
 use crate::sink::net::NetHandle;
 use crate::sink::wire::CameraState;
 use crate::source::{self, Fate, SourceState};
 use crate::stamp::Clock;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// Tells the waiting thread when this one ends, also by a panic.
 pub(super) struct Farewell {
@@ -66,6 +66,8 @@ pub(super) fn source(
             report(&net, &state);
         };
         runtime.block_on(source::run(&camera, clock, &ledger, stopped, &mut emit, &mut state));
+        // A look-up of a host name may hang in a thread of the runtime; nobody waits for it.
+        runtime.shutdown_background();
     }
 }
 
@@ -97,7 +99,8 @@ impl Intake<'_> {
 
 fn report(net: &NetHandle, state: &SourceState) {
     match state {
-        SourceState::Connecting => net.set_camera_state(CameraState::Connecting, ""),
+        // A further attempt is part of the state before it.
+        SourceState::Connecting => {}
         SourceState::Live { codec, size } => {
             let size = size.map(|size| format!(" {}x{}", size.width, size.height)).unwrap_or_default();
             net.set_camera_state(CameraState::Live, &format!("{codec:?}{size}"));
@@ -107,25 +110,34 @@ fn report(net: &NetHandle, state: &SourceState) {
 }
 
 /// `decode`: access units in, frames in display order out. The slot is where lateness is shed.
-pub(super) fn decode(
-    daemon: &Daemon,
-    mut decode: Decode,
-    clock: Clock,
-    ledger: Arc<Ledger>,
-) -> impl FnOnce() + Send + 'static {
-    let (units, frames) = (Arc::clone(&daemon.units), Arc::clone(&daemon.frames));
+pub(super) fn decode(daemon: &Daemon, mut decode: Decode, ledger: Arc<Ledger>) -> impl FnOnce() + Send + 'static {
+    let (units, frames, left) = (Arc::clone(&daemon.units), Arc::clone(&daemon.frames), Arc::clone(&daemon.left));
     move || {
         let closing = Arc::clone(&frames);
         let _closing = Closing(move || closing.close());
-        let mut give = |mut frame: Frame| {
-            frame.decoded = clock.monotonic();
-            ledger.latencies.decode.record(frame.decoded.nanos_since(frame.stamp.arrived));
-            hand_over(&frames, frame, &ledger);
-        };
+        let mut give = |frame: Frame| hand_over(&frames, frame, &ledger);
+        let mut trouble = Trouble::default();
         while let Some(unit) = units.take() {
-            decode.decode(&unit, &mut give);
+            trouble.tell(decode.decode(&unit, &mut give), unit.stamp.frame);
         }
         decode.flush(&mut give);
+        *left.lock().unwrap_or_else(PoisonError::into_inner) = decode.take_gaps();
+    }
+}
+
+/// Logs what the decoder says once per change, not once a picture.
+#[derive(Default)]
+struct Trouble(Option<DecodeError>);
+
+impl Trouble {
+    fn tell(&mut self, outcome: Result<(), DecodeError>, frame: u64) {
+        let now = outcome.err();
+        match (&self.0, &now) {
+            (last, Some(error)) if last.as_ref() != Some(error) => tracing::warn!(frame, "{error}"),
+            (Some(_), None) => tracing::info!(frame, "decode: pictures again"),
+            _ => {}
+        }
+        self.0 = now;
     }
 }
 
@@ -147,11 +159,10 @@ fn hand_over(frames: &Slot<Frame>, mut frame: Frame, ledger: &Ledger) {
 pub(super) fn track(
     daemon: &Daemon,
     mut tracking: Tracking,
-    mut witness: Option<Box<dyn FnMut(&Delivery) + Send>>,
-    _ledger: Arc<Ledger>,
+    mut witness: Option<Witness>,
 ) -> impl FnOnce() + Send + 'static {
     let (frames, notices) = (Arc::clone(&daemon.frames), Arc::clone(&daemon.notices));
-    let (net, files) = (Arc::clone(&daemon.net), daemon.files.clone());
+    let (net, files, left) = (Arc::clone(&daemon.net), daemon.files.clone(), Arc::clone(&daemon.left));
     move || {
         let mut first = true;
         while let Some(frame) = frames.take() {
@@ -166,6 +177,13 @@ pub(super) fn track(
             if std::mem::take(&mut first) {
                 notices.offer(Notice::FirstScene);
             }
+        }
+        let mut gaps = tracking.finish();
+        gaps.extend(&left.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(files) = &files
+            && !gaps.is_empty()
+        {
+            files.note_gaps(&gaps);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What the `track` thread does with one frame: preprocess, infer, pose, track, act. Also what `replay` and `bench` run.
 
-use crate::act::Actor;
+use super::PipelineError;
+use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
-use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, MAX_EVENTS, Scene, Steps};
+use crate::handover::{Delivery, Frame, GapReason, Gaps, Scene, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
 use crate::model::Contract;
@@ -10,7 +11,31 @@ use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
 use crate::stamp::Clock;
 use crate::track::Tracker;
+use crate::zones::Zones;
 use std::sync::Arc;
+
+/// The parts of the line that the configuration shapes.
+pub struct TrackingParts {
+    /// Poses to scenes.
+    pub tracker: Tracker,
+    /// Scenes to pulses.
+    pub actor: Actor,
+}
+
+impl TrackingParts {
+    /// Lays out zones, tracker, rules and the (recorded) pin.
+    pub fn new(config: &Config, contract: &Contract, clock: Clock, ledger: Arc<Ledger>) -> Result<Self, PipelineError> {
+        let zones = Zones::new(&config.zones)?;
+        let written = &contract.written;
+        let identities: Vec<_> = written.identities.iter().map(|identity| identity.name.clone()).collect();
+        let names = Names { keypoints: &written.keypoints, identities: &identities };
+        let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
+        let (pin, _record) = RecordedPin::new(clock);
+        let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
+        let tracker = Tracker::new(config.tracker, identities.len(), zones);
+        Ok(Self { tracker, actor })
+    }
+}
 
 /// Frames in, deliveries out; one at a time, in order.
 pub struct Tracking {
@@ -34,12 +59,11 @@ impl Tracking {
         parts: TrackingParts,
         clock: Clock,
         ledger: Arc<Ledger>,
-    ) -> Result<Self, super::PipelineError> {
+    ) -> Result<Self, PipelineError> {
         let engine = infer::open(contract, model.engine, model.threads, model.library.as_deref())?;
-        let input = &contract.written.input;
         Ok(Self {
             preprocessor: Preprocessor::new(contract),
-            input: vec![0.0; 3 * input.width as usize * input.height as usize],
+            input: vec![0.0; contract.input_len()],
             engine,
             reader: PoseReader::new(contract)?,
             tracker: parts.tracker,
@@ -75,11 +99,8 @@ impl Tracking {
         steps.inferred = self.clock.monotonic();
         let poses = self.reader.read(heads, &letterbox);
         steps.posed = self.clock.monotonic();
-        let mut events = heapless::Vec::new();
-        for gap in gaps.iter() {
-            note(&mut events, Event::Gap(*gap), &self.ledger);
-        }
-        let scene = self.tracker.advance(&poses, frame.stamp, &gaps, &mut events);
+        let scene = self.tracker.advance(&poses, frame.stamp, &gaps);
+        let mut events = self.tracker.events().clone();
         steps.tracked = self.clock.monotonic();
         self.actor.act(&scene, &mut events);
         steps.acted = self.clock.monotonic();
@@ -102,11 +123,5 @@ impl Tracking {
         latencies.act.record(steps.acted.nanos_since(steps.tracked));
         latencies.arrival_to_act.record(steps.acted.nanos_since(scene.stamp.arrived));
         self.ledger.counters.scenes.one();
-    }
-}
-
-fn note(events: &mut heapless::Vec<Event, MAX_EVENTS>, event: Event, ledger: &Ledger) {
-    if events.push(event).is_err() {
-        ledger.counters.events_dropped.one();
     }
 }

@@ -82,7 +82,7 @@ pub struct EncodeSettings {
 }
 
 impl Default for EncodeSettings {
-    /// What a network camera does in a dark arena: a key picture a second, about 1 Mbit/s at 640x480 and 30 frames a second.
+    /// What a network camera does in a dark arena: a key picture a second, about 0.8 Mbit/s at 640x480 and 30 frames a second.
     fn default() -> Self {
         Self { rate: Rate::Quality(22), key_every: 30 }
     }

@@ -106,5 +106,8 @@ pub enum RehearsalError {
         allowed: String,
     },
 }
+pub mod broker;
 pub mod camera;
 pub mod encode;
+pub mod labels;
+pub mod video;

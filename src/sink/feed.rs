@@ -66,6 +66,7 @@ impl<T> Feed<T> {
 
 /// What the line hands to the broker's side.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // Nearly all are scenes, and a box would be an allocation a frame on the tracking thread.
 pub enum Item {
     /// A scene and its events, without the picture.
     Scene(Delivery),

@@ -32,8 +32,8 @@ pub fn probe(config: &Mqtt) -> Result<(), MqttError> {
             Ok(())
         };
         let limit = CONNECT_LIMIT + CONNECT_LIMIT / 5;
-        tokio::time::timeout(limit, welcome).await.unwrap_or_else(|_| {
-            Err(MqttError::NoAnswer { broker: dial.broker(), seconds: CONNECT_LIMIT.as_secs() })
-        })
+        tokio::time::timeout(limit, welcome)
+            .await
+            .unwrap_or_else(|_| Err(MqttError::NoAnswer { broker: dial.broker(), seconds: CONNECT_LIMIT.as_secs() }))
     })
 }

@@ -11,8 +11,8 @@ use crate::sink::feed::{Feed, Known, Statistics};
 use crate::sink::wire::{BrokerReport, CameraReport, CameraState, EventMessage, SceneMessage, StatsMessage};
 use crate::stamp::Stamp;
 use axum::Router;
-use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::extract::State;
+use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -35,13 +35,17 @@ const EVENTS_WAITING: usize = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
     /// Another program listens there.
-    #[error("web page {addr}: the port is in use; end the program that uses it, or choose another port with --web-port or `listen` in [web]")]
+    #[error(
+        "web page {addr}: the port is in use; end the program that uses it, or choose another port with --web-port or `listen` in [web]"
+    )]
     InUse {
         /// Address and port.
         addr: SocketAddr,
     },
     /// The address cannot be used.
-    #[error("web page {addr}: cannot listen: {source}; choose an address of this machine and a port from 1024 to 65535 in [web]")]
+    #[error(
+        "web page {addr}: cannot listen: {source}; choose an address of this machine and a port from 1024 to 65535 in [web]"
+    )]
     Listen {
         /// Address and port.
         addr: SocketAddr,
@@ -111,7 +115,7 @@ impl Door {
         if now.saturating_add(self.period_ns / 4) < due && due.saturating_sub(now) < 1_000_000_000 {
             return false;
         }
-        let next = due.clamp(now.saturating_sub(self.period_ns / 2), now) + self.period_ns;
+        let next = due.clamp(now.saturating_sub(self.period_ns / 2), now + self.period_ns / 4) + self.period_ns;
         self.next_due.store(next, Relaxed);
         true
     }
@@ -360,7 +364,8 @@ mod tests {
     fn jitter_does_not_thin_a_stream_of_the_configured_rate() {
         let door = door(30);
         let jitter = [0u64, 4, 1, 5, 2, 0, 3];
-        let shown = (0..300u64).filter(|n| door.due(1_000_000_000 + n * 33_333_333 + jitter[*n as usize % 7] * 1_000_000));
+        let shown =
+            (0..300u64).filter(|n| door.due(1_000_000_000 + n * 33_333_333 + jitter[*n as usize % 7] * 1_000_000));
         assert_eq!(shown.count(), 300);
     }
 

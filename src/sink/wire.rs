@@ -80,9 +80,8 @@ impl Encoder {
             Encoding::Json => {
                 serde_json::to_writer(&mut self.buffer, message).map_err(|error| WireError(error.to_string()))?
             }
-            Encoding::MessagePack => {
-                rmp_serde::encode::write_named(&mut self.buffer, message).map_err(|error| WireError(error.to_string()))?
-            }
+            Encoding::MessagePack => rmp_serde::encode::write_named(&mut self.buffer, message)
+                .map_err(|error| WireError(error.to_string()))?,
         }
         Ok(&self.buffer)
     }

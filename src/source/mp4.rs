@@ -4,6 +4,7 @@
 //! in the file and allocate by counts in it, so a damaged file ends the process.
 
 mod boxes;
+mod fragments;
 mod index;
 mod parameters;
 

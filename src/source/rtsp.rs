@@ -106,22 +106,27 @@ async fn run_within(
         };
         next_frame = outlet.next_frame;
         // Some cameras serve few sessions, so the old one is given up in good form; a dead camera does not hold us up.
-        let _ = timeout(limits.teardown, group.await_teardown()).await;
-        let Some(error) = outcome else { return };
-
+        let goodbye = timeout(limits.teardown, group.await_teardown());
+        let Some(error) = outcome else {
+            let _ = goodbye.await;
+            return;
+        };
         let brought_units = next_frame > first_frame;
         ledger.counters.connections_failed.one();
         if matches!(error, SourceError::Stalled { .. }) {
             ledger.counters.stalls.one();
         }
-        let Some(error) = carriers.after(error, brought_units) else { continue };
+        let Some(error) = carriers.after(error, brought_units) else {
+            let _ = goodbye.await;
+            continue;
+        };
         let pause = backoff.pause(if brought_units { began.elapsed() } else { Duration::ZERO });
         log.failed(&error, pause);
         state(SourceState::Retrying { error, pause });
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
-            () = sleep(pause) => {}
+            _ = async { tokio::join!(sleep(pause), goodbye) } => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use arenad::decode::{Decode, DecodeError};
-use arenad::handover::{AccessUnit, Codec, Frame, Gap, GapReason, Gaps};
+use arenad::handover::{AccessUnit, Codec, Frame, Gap, GapReason, Gaps, MAX_GAPS};
 use arenad::ledger::Ledger;
 use arenad::stamp::{Clock, Monotonic, Stamp, WallTime};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub fn units(name: &str) -> Vec<AccessUnit> {
 }
 
 /// Splits Annex B before the first NAL unit of each picture.
-fn split(stream: &[u8], codec: Codec) -> Vec<Vec<u8>> {
+pub fn split(stream: &[u8], codec: Codec) -> Vec<Vec<u8>> {
     let mut starts: Vec<usize> = (0..stream.len() - 3).filter(|at| stream[*at..].starts_with(&[0, 0, 1])).collect();
     starts.push(stream.len());
     let mut units: Vec<Vec<u8>> = vec![Vec::new()];
@@ -139,9 +139,18 @@ impl Outcome {
         assert_eq!(next, last + 1, "{what}");
         let counters = &self.ledger.counters;
         assert_eq!(counters.frames_decoded.get(), self.frames.len() as u64, "{what}");
-        assert_eq!(counters.frames_corrupt.get(), self.missing(GapReason::Corrupt), "{what}");
-        assert_eq!(counters.frames_without_reference.get(), self.missing(GapReason::NoReference), "{what}");
-        assert_eq!(counters.frames_without_buffer.get(), self.missing(GapReason::NoBuffer), "{what}");
+        let counted = [
+            (counters.frames_corrupt.get(), GapReason::Corrupt),
+            (counters.frames_without_reference.get(), GapReason::NoReference),
+            (counters.frames_without_buffer.get(), GapReason::NoBuffer),
+        ];
+        // A list of gaps that is full keeps the numbers but not each reason.
+        let lists = self.frames.iter().map(|(frame, _)| &frame.gaps).chain([&self.rest]);
+        if lists.map(|gaps| gaps.iter().count()).max() < Some(MAX_GAPS) {
+            for (count, reason) in counted {
+                assert_eq!(count, self.missing(reason), "{what}: {reason:?}");
+            }
+        }
     }
 }
 

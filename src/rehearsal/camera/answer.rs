@@ -45,6 +45,9 @@ impl Connection {
         };
         let torn_down = last && answer.status == StatusCode::Ok;
         let mut builder: ResponseBuilder = Response::builder(Version::V1_0, answer.status).header(SERVER, "arenad");
+        if answer.status == StatusCode::Ok {
+            builder = builder.reason_phrase("OK"); // some clients compare the words
+        }
         if let Some(number) = request.header(&CSEQ) {
             builder = builder.header(CSEQ, number.as_str());
         }

@@ -1,8 +1,8 @@
 //! One RTSP connection: reads requests, sends pictures, reports and goodbyes, and ends when told to.
 
-use super::Picture;
+use super::Faults;
 use super::rtp::Sender;
-use super::studio::{Order, Studio};
+use super::studio::{Order, Shot, Studio};
 use super::transport::Datagrams;
 use rand_core::Rng;
 use rand_pcg::Pcg32;
@@ -52,7 +52,7 @@ pub struct Session {
     pub path: Path,
     pub sender: Sender,
     /// Pictures to send; `None` unless playing.
-    pub pictures: Option<mpsc::Receiver<Arc<Picture>>>,
+    pub pictures: Option<mpsc::Receiver<Shot>>,
     /// A sender report has gone out since `PLAY`.
     pub reported: bool,
     pub ticker: Interval,
@@ -75,7 +75,7 @@ pub struct Connection {
 }
 
 enum Happened {
-    Picture(Arc<Picture>),
+    Picture(Shot),
     ReportDue,
     Heard,
     Silent,
@@ -145,7 +145,7 @@ impl Connection {
                 happened = happens(self.session.as_mut(), self.heard + self.studio.options.session_timeout) => happened,
             };
             match happened {
-                Happened::Picture(picture) => self.deliver(&picture).await?,
+                Happened::Picture(shot) => self.deliver(&shot).await?,
                 Happened::ReportDue => self.report().await?,
                 Happened::Heard => self.heard = Instant::now(),
                 Happened::Silent => return Err(Ended::Silent),
@@ -186,13 +186,13 @@ impl Connection {
     }
 
     /// Sends one picture, a sender report before the first.
-    async fn deliver(&mut self, picture: &Picture) -> Result<(), Ended> {
+    async fn deliver(&mut self, Shot { picture, faults }: &Shot) -> Result<(), Ended> {
         if self.session.as_ref().is_some_and(|session| !session.reported) {
             self.report().await?;
         }
         let Some(session) = self.session.as_mut() else { return Ok(()) };
         let packets = session.sender.packets(&picture.annexb, picture.captured);
-        let packets = session.spoilt(packets, &self.studio);
+        let packets = session.spoilt(packets, *faults, &self.studio);
         self.studio.counts.packets.fetch_add(packets.len() as u64, Relaxed);
         match &session.path {
             Path::Datagrams(datagrams) => {
@@ -248,8 +248,7 @@ impl Connection {
 
 impl Session {
     /// The packets after the camera's faults: some are missing, some have a byte changed.
-    fn spoilt(&mut self, mut packets: Vec<Vec<u8>>, studio: &Studio) -> Vec<Vec<u8>> {
-        let faults = studio.faults();
+    fn spoilt(&mut self, mut packets: Vec<Vec<u8>>, faults: Faults, studio: &Studio) -> Vec<Vec<u8>> {
         let dice = &mut self.dice;
         let hit = |dice: &mut Pcg32, one_in: u32| one_in > 0 && dice.next_u32().is_multiple_of(one_in);
         let before = packets.len();

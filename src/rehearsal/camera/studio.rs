@@ -73,10 +73,19 @@ struct State {
     newest: Option<WallTime>,
 }
 
+/// A picture with the faults that were in force when it was pushed.
+#[derive(Clone, Debug)]
+pub struct Shot {
+    /// The picture.
+    pub picture: Arc<Picture>,
+    /// What goes wrong with it.
+    pub faults: Faults,
+}
+
 /// The way of pictures to one playing client.
 #[derive(Debug)]
 struct Outlet {
-    pictures: mpsc::Sender<Arc<Picture>>,
+    pictures: mpsc::Sender<Shot>,
     /// It can only begin with a key picture.
     waiting: bool,
     /// It has seen nothing yet, so a key picture should be made for it.
@@ -122,14 +131,15 @@ impl Studio {
         state.newest = Some(picture.captured);
         self.counts.pictures.fetch_add(1, Relaxed);
         let stalled = state.stalled;
-        let picture = Arc::new(picture);
+        let key = picture.key;
+        let shot = Shot { picture: Arc::new(picture), faults: state.faults };
         state.outlets.retain_mut(|outlet| {
-            if stalled || (outlet.waiting && !picture.key) {
+            if stalled || (outlet.waiting && !key) {
                 outlet.waiting = true;
                 self.counts.pictures_skipped.fetch_add(u64::from(!outlet.fresh), Relaxed);
                 return !outlet.pictures.is_closed();
             }
-            match outlet.pictures.try_send(Arc::clone(&picture)) {
+            match outlet.pictures.try_send(shot.clone()) {
                 Ok(()) => (outlet.waiting, outlet.fresh) = (false, false),
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     outlet.waiting = true;
@@ -142,7 +152,7 @@ impl Studio {
     }
 
     /// A new client that plays from the next key picture on. Dropping the receiver ends it.
-    pub fn watch(&self) -> mpsc::Receiver<Arc<Picture>> {
+    pub fn watch(&self) -> mpsc::Receiver<Shot> {
         let (sender, receiver) = mpsc::channel(self.options.queue.max(1));
         self.state().outlets.push(Outlet { pictures: sender, waiting: true, fresh: true });
         receiver

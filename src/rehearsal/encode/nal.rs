@@ -36,7 +36,7 @@ fn start(bytes: &[u8]) -> Option<(usize, usize)> {
 
 /// `sps` (a whole NAL unit whose parameters end with "no usability information", as the encoder writes it) with square
 /// pixels, BT.601 limited range, the frame rate and "no re-ordering" added; players need the last one to show pictures
-/// at once. A unit that is not of this kind comes back as it was.
+/// at once. A unit that visibly is not of this kind comes back as it was.
 pub fn with_usability(sps: &[u8], rate: FrameRate) -> Vec<u8> {
     let raw = unescaped(sps);
     let Some(stop) = raw.iter().rposition(|byte| *byte != 0) else { return sps.to_vec() };
@@ -168,11 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_already_has_usability_information_is_left_alone() {
-        let rate = FrameRate::THIRTY;
+    fn usability_is_added_to_a_bare_sequence_parameter_set_and_to_nothing_else() {
         let bare = [0x67, 66, 0x40, 30, 0b1111_0100];
-        let once = with_usability(&bare, rate);
-        assert_ne!(once, bare);
-        assert_eq!(with_usability(&[0x68, 1, 2, 3, 4, 5], rate), [0x68, 1, 2, 3, 4, 5]);
+        let full = with_usability(&bare, FrameRate::THIRTY);
+        assert_eq!(full[..4], bare[..4]);
+        assert!(full.len() > bare.len() + 15, "{full:02x?}");
+        for other in [&[0x68, 1, 2, 3, 4, 5][..], &[0x67, 66, 0x40, 30, 0b1111_1100], &[0x67, 0x80], &[]] {
+            assert_eq!(with_usability(other, FrameRate::THIRTY), other);
+        }
     }
 }

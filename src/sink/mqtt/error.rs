@@ -33,7 +33,7 @@ pub enum MqttError {
     },
     /// The certificate or the TLS handshake was not accepted.
     #[error(
-        "mqtt broker {broker}: the TLS handshake failed: {what}; give the authority that signed the broker's certificate, and the client certificate where the broker asks for one"
+        "mqtt broker {broker}: the TLS handshake failed: {what}; give the authority that signed the broker's certificate as ca_file in [mqtt.tls], and the client certificate where the broker asks for one"
     )]
     Tls {
         /// Host and port.

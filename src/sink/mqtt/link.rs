@@ -22,6 +22,9 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// When nothing at all is sent the client pings this often; the broker gives us up after one and a half times as long.
 const KEEP_ALIVE_S: u16 = 5;
 
+/// What a broker does that expects TLS and gets none, or the other way round.
+const CLOSED: &str = "it closed the connection without a word, as brokers do when TLS is set on one side only";
+
 /// How one message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Care {
@@ -121,13 +124,7 @@ impl Dial {
             options.set_transport(v5::Transport::Tls(tls.clone()));
         }
         if let Some((topic, payload)) = &self.will {
-            options.set_last_will(v5::LastWill::new(
-                topic.clone(),
-                payload.to_vec(),
-                v5::QoS::AtLeastOnce,
-                true,
-                None,
-            ));
+            options.set_last_will(v5::LastWill::new(topic.clone(), payload.to_vec(), v5::QoS::AtLeastOnce, true, None));
         }
         options
     }
@@ -192,14 +189,14 @@ impl Dial {
 
     /// An error of the socket or of TLS inside it.
     fn io(&self, error: &std::io::Error, welcomed: bool) -> MqttError {
+        use std::io::ErrorKind as Kind;
         let (broker, what) = (self.broker(), error.to_string());
-        // rustls hands its errors on as invalid data.
-        if self.tls.is_some() && error.kind() == std::io::ErrorKind::InvalidData {
-            return MqttError::Tls { broker, what };
-        }
         match (welcomed, error.kind()) {
+            // rustls hands its errors on as invalid data.
+            (_, Kind::InvalidData) if self.tls.is_some() => MqttError::Tls { broker, what },
             (true, _) => MqttError::Broken { broker, what },
-            (false, std::io::ErrorKind::TimedOut) => self.no_answer(),
+            (false, Kind::TimedOut) => self.no_answer(),
+            (false, Kind::ConnectionReset | Kind::BrokenPipe | Kind::UnexpectedEof) => self.closed(false),
             (false, _) => MqttError::Unreachable { broker, what },
         }
     }
@@ -210,7 +207,7 @@ impl Dial {
         if welcomed {
             MqttError::Broken { broker, what: "the broker closed it".to_owned() }
         } else {
-            MqttError::Refused { broker, what: "it closed the connection without a word".to_owned() }
+            MqttError::Refused { broker, what: CLOSED.to_owned() }
         }
     }
 }
@@ -300,7 +297,9 @@ impl Dial {
         use v5::{ConnectionError as E, StateError as S};
         let broker = self.broker();
         match error {
-            E::Io(error) | E::MqttState(S::Io(error)) | E::Tls(v5::TlsError::Io(error)) => self.io(&error, welcomed),
+            E::Io(error)
+            | E::MqttState(S::Io(error) | S::Deserialization(v5::Error::Io(error)))
+            | E::Tls(v5::TlsError::Io(error)) => self.io(&error, welcomed),
             E::Tls(error) => MqttError::Tls { broker, what: error.to_string() },
             E::Timeout(_) => self.no_answer(),
             E::ConnectionRefused(code) | E::MqttState(S::ConnFail { reason: code }) => self.refused_v5(code),
@@ -316,7 +315,9 @@ impl Dial {
         use v4::{ConnectionError as E, StateError as S};
         let broker = self.broker();
         match error {
-            E::Io(error) | E::MqttState(S::Io(error)) | E::Tls(v4::TlsError::Io(error)) => self.io(&error, welcomed),
+            E::Io(error)
+            | E::MqttState(S::Io(error) | S::Deserialization(v4::Error::Io(error)))
+            | E::Tls(v4::TlsError::Io(error)) => self.io(&error, welcomed),
             E::Tls(error) => MqttError::Tls { broker, what: error.to_string() },
             E::NetworkTimeout | E::FlushTimeout => self.no_answer(),
             E::ConnectionRefused(code) => self.refused_v4(code),

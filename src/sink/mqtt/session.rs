@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 /// does not show it, because it pings only when nothing else is sent.)
 const SILENCE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the farewell may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -285,7 +285,12 @@ impl MqttSink {
     }
 
     /// The last events, "stopped", and the end of the connection once the broker has them.
-    async fn farewell(&mut self, publisher: &Publisher, mut driving: Pin<&mut impl Future<Output = Ended>>, mut acks: Acks) {
+    async fn farewell(
+        &mut self,
+        publisher: &Publisher,
+        mut driving: Pin<&mut impl Future<Output = Ended>>,
+        mut acks: Acks,
+    ) {
         self.say_status(Some(publisher), Some(DaemonState::Stopped), &acks);
         let acknowledged = async {
             while !acks.is_empty() {

@@ -65,9 +65,6 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = configuration(&Tls { ca_file: Some("/nowhere/ca.pem".into()), client: None }).expect_err("refused");
-        assert_eq!(
-            error.to_string(),
-            "mqtt /nowhere/ca.pem: No such file or directory (os error 2); give a PEM file"
-        );
+        assert_eq!(error.to_string(), "mqtt /nowhere/ca.pem: No such file or directory (os error 2); give a PEM file");
     }
 }

@@ -107,12 +107,9 @@ impl<'a> EventMessage<'a> {
                 id: names.identity(Some(identity)),
                 latency_ms: millis(i64::try_from(latency_ns).unwrap_or(i64::MAX)),
             },
-            Event::Gap(gap) => EventKind::Gap {
-                first: gap.first,
-                last: gap.last,
-                frames: gap.frames(),
-                reason: gap.reason.word(),
-            },
+            Event::Gap(gap) => {
+                EventKind::Gap { first: gap.first, last: gap.last, frames: gap.frames(), reason: gap.reason.word() }
+            }
         };
         Self { v: VERSION, arena: &names.arena, frame: Some(stamp.frame), time: Rfc3339(stamp.captured), kind }
     }

@@ -253,6 +253,14 @@ fn where_both_transports_are_refused_it_is_said_so() {
     assert_eq!(asked, [false, true]);
 }
 
+#[test]
+fn it_stops_when_told_while_a_camera_keeps_it_waiting() {
+    let silent = Script { silent_at: Some("DESCRIBE"), media: H264, ..Script::default() };
+    let (seen, _) = play(vec![silent], |_| {}, |_, states| states == [SourceState::Connecting]);
+    assert_eq!(seen.states, [SourceState::Connecting]);
+    assert_eq!(seen.ledger.counters.connections_failed.get(), 0);
+}
+
 /// Two pictures, then the end.
 fn two_pictures() -> Script {
     let bytes = [rtp(1, 9000, true, IDR), rtp(2, 12_000, true, NON_IDR)].concat();

@@ -1,0 +1,270 @@
+//! `arenad check`: opens everything that a configuration names and says what is wrong and what to do.
+
+use super::Failure;
+use super::run::{contract, secrets};
+use arenad::config::{Config, EngineChoice};
+use arenad::decode::Decode;
+use arenad::handover::{AccessUnit, Frame, Line, Taken};
+use arenad::infer::onnxruntime;
+use arenad::ledger::Ledger;
+use arenad::model::Contract;
+use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts};
+use arenad::sink::mqtt;
+use arenad::source::{self, SourceState};
+use arenad::stamp::{CaptureClock, Clock};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Exit code 0: everything works. 1: something could not be reached. 2: the configuration is wrong.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The configuration, see systemd/arenad.toml.
+    config: PathBuf,
+    /// How long to wait for the camera's pictures.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+}
+
+/// Frames that are timed.
+const FRAMES: usize = 10;
+
+/// The table so far.
+#[derive(Default)]
+struct Table {
+    unreached: usize,
+    wrong: usize,
+}
+
+impl Table {
+    fn good(&self, what: &str, said: impl std::fmt::Display) {
+        println!("ok      {what:<10} {said}");
+    }
+
+    fn unreached(&mut self, what: &str, said: impl std::fmt::Display) {
+        self.unreached += 1;
+        println!("FAILED  {what:<10} {said}");
+    }
+
+    fn wrong(&mut self, what: &str, said: impl std::fmt::Display) {
+        self.wrong += 1;
+        println!("WRONG   {what:<10} {said}");
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let config = Config::read_file(&args.config, &secrets()).map_err(super::configuration)?;
+    let mut table = Table::default();
+    table.good("config", args.config.display());
+    if let Ok(contract) = contract(config.model.folder.as_deref()).map_err(|failure| table.wrong("model", failure)) {
+        let written = &contract.written;
+        table.good(
+            "model",
+            format!("{}: {} keypoints, {} identities", written.name, written.keypoints.len(), written.identities.len()),
+        );
+        check_line(&config, &contract, Duration::from_secs(args.seconds), &mut table);
+    }
+    check_sinks(&config, &mut table);
+    match (table.wrong, table.unreached) {
+        (0, 0) => Ok(()),
+        (0, unreached) => Err(Failure::Fatal(format!("{unreached} thing(s) could not be reached; see FAILED above"))),
+        (wrong, _) => Err(Failure::Configuration(format!("{wrong} thing(s) to mend; see WRONG above"))),
+    }
+}
+
+/// Engine, zones, rules, camera and ten frames through all of it.
+fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut Table) {
+    let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
+    let parts = match TrackingParts::new(config, contract, clock, Arc::clone(&ledger)) {
+        Ok(parts) => parts,
+        Err(error) => return table.wrong("zones", error),
+    };
+    table.good("zones", format!("{} zone(s), {} rule(s)", config.zones.len(), config.rules.len()));
+    let mut tracking = match Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger)) {
+        Ok(tracking) => tracking,
+        Err(error) => return table.wrong("engine", error),
+    };
+    table.good("engine", format!("{}, {} thread(s)", tracking.engine(), config.model.threads));
+    if config.model.engine != EngineChoice::OnnxRuntime
+        && onnxruntime::find().is_none()
+        && config.model.library.is_none()
+    {
+        println!(
+            "        hint       ONNX Runtime is several times faster: pip install onnxruntime and set model.onnxruntime_library"
+        );
+    }
+    let mut timed = Timed::default();
+    let heard = watch(config, clock, &ledger, limit, &mut |frame, decode_took| {
+        let start = Instant::now();
+        let size = frame.size();
+        let stamp = frame.stamp;
+        if let Some(delivery) = tracking.advance(frame) {
+            let age = clock.wall().nanos_since(stamp.captured) as f64 / 1e6;
+            timed.take(decode_took, start.elapsed(), age);
+            timed.last = format!("{}x{}, capture clock: {}", size.width, size.height, word(stamp.capture_clock));
+            timed.animals = delivery.scene.animals.iter().filter(|animal| animal.track.is_some()).count();
+        }
+        timed.count() >= FRAMES
+    });
+    match heard {
+        Ok(codec) => {
+            table.good("camera", format!("{codec}, {}", timed.last));
+            table.good("frames", timed.words());
+        }
+        Err((true, said)) => table.wrong("camera", said),
+        Err((false, said)) => table.unreached("camera", said),
+    }
+}
+
+fn word(clock: CaptureClock) -> &'static str {
+    match clock {
+        CaptureClock::SenderReport => "the camera's (sender reports)",
+        CaptureClock::Arrival => "arrival (no sender report yet)",
+        CaptureClock::Recording => "recording",
+    }
+}
+
+#[derive(Default)]
+struct Timed {
+    decode: Vec<Duration>,
+    line: Vec<Duration>,
+    age_ms: f64,
+    last: String,
+    animals: usize,
+}
+
+impl Timed {
+    fn take(&mut self, decode: Duration, line: Duration, age_ms: f64) {
+        self.decode.push(decode);
+        self.line.push(line);
+        self.age_ms = age_ms;
+    }
+
+    fn count(&self) -> usize {
+        self.line.len()
+    }
+
+    fn words(&self) -> String {
+        let mean = |times: &[Duration]| {
+            times.iter().map(Duration::as_secs_f64).sum::<f64>() * 1000.0 / times.len().max(1) as f64
+        };
+        format!(
+            "{} frames: decode {:.1} ms, preprocess to act {:.1} ms on average; the last was {:.0} ms old; {} animal(s) in it",
+            self.count(),
+            mean(&self.decode),
+            mean(&self.line),
+            self.age_ms,
+            self.animals,
+        )
+    }
+}
+
+/// Receives from the camera until `see` is satisfied; the codec, or whether the configuration is to blame and what was said.
+fn watch(
+    config: &Config,
+    clock: Clock,
+    ledger: &Arc<Ledger>,
+    limit: Duration,
+    see: &mut dyn FnMut(Frame, Duration) -> bool,
+) -> Result<String, (bool, String)> {
+    let units: Arc<Line<Heard>> = Arc::new(Line::new(256));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (camera, heard, counted) = (config.camera.clone(), Arc::clone(&units), Arc::clone(ledger));
+    let receive = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return heard.close();
+        };
+        let mut emit = |unit| drop(heard.offer(Heard::Unit(unit)));
+        let mut state = |state| drop(heard.offer(Heard::State(state)));
+        runtime.block_on(source::run(&camera, clock, &counted, stopped, &mut emit, &mut state));
+        runtime.shutdown_background();
+        heard.close();
+    };
+    let thread = std::thread::Builder::new()
+        .name("source".to_owned())
+        .spawn(receive)
+        .map_err(|error| (false, error.to_string()))?;
+    let outcome = see_units(&units, Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock), limit, see);
+    stop.send_replace(true);
+    // The thread ends within the source's own limits; its fault would show as missing pictures.
+    thread.join().ok();
+    outcome
+}
+
+enum Heard {
+    Unit(AccessUnit),
+    State(SourceState),
+}
+
+fn see_units(
+    units: &Line<Heard>,
+    mut decode: Decode,
+    limit: Duration,
+    see: &mut dyn FnMut(Frame, Duration) -> bool,
+) -> Result<String, (bool, String)> {
+    let began = Instant::now();
+    let mut codec = String::from("live");
+    let mut last = format!("no picture within {} s; is the stream running?", limit.as_secs());
+    loop {
+        match units.take_within(limit.saturating_sub(began.elapsed())) {
+            Taken::Value(Heard::Unit(unit)) => {
+                let start = Instant::now();
+                let mut frames = Vec::new();
+                match decode.decode(&unit, &mut |frame| frames.push(frame)) {
+                    Err(error @ arenad::decode::DecodeError::Unsupported { .. }) => {
+                        return Err((true, error.to_string()));
+                    }
+                    Err(error) => last = error.to_string(),
+                    Ok(()) => {}
+                }
+                let took = start.elapsed();
+                if frames.into_iter().any(|frame| see(frame, took)) {
+                    return Ok(codec);
+                }
+            }
+            Taken::Value(Heard::State(SourceState::Live { codec: live, .. })) => codec = format!("{live:?}"),
+            Taken::Value(Heard::State(SourceState::Retrying { error, .. })) => {
+                return Err((error.fate() == source::Fate::Configuration, error.to_string()));
+            }
+            Taken::Value(Heard::State(SourceState::Connecting)) => {}
+            Taken::Nothing | Taken::Closed => return Err((false, last)),
+        }
+    }
+}
+
+fn check_sinks(config: &Config, table: &mut Table) {
+    match &config.mqtt {
+        None => println!("-       mqtt       not configured"),
+        Some(mqtt) => match mqtt::probe(mqtt) {
+            Ok(()) => table.good("mqtt", format!("{}:{}", mqtt.host, mqtt.port)),
+            Err(error) => table.unreached("mqtt", error),
+        },
+    }
+    match &config.files {
+        None => println!("-       files      not configured"),
+        Some(files) => match writable(&files.folder) {
+            Ok(()) => table.good("files", files.folder.display()),
+            Err(error) => {
+                table.wrong("files", format!("{}: {error}; name a folder that can be written", files.folder.display()))
+            }
+        },
+    }
+    match &config.web {
+        None => println!("-       web        not configured"),
+        Some(web) => match TcpListener::bind(web.listen) {
+            Ok(_) => table.good("web", format!("http://{}/", web.listen)),
+            Err(error) => {
+                table.wrong("web", format!("{}: {error}; choose another web.listen or stop what uses it", web.listen))
+            }
+        },
+    }
+}
+
+/// A file can be made in the folder, which is made if it is not there.
+fn writable(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let probe = folder.join(".arenad-check");
+    std::fs::write(&probe, b"check")?;
+    std::fs::remove_file(&probe)
+}

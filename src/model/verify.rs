@@ -1,0 +1,135 @@
+//! Holds what `model.toml` says against what the line can use.
+
+use super::{Written, WrittenOutput};
+use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS};
+
+/// A field and what is wrong with it.
+type Complaint = (String, String);
+
+/// The first thing that is wrong, if any.
+pub(super) fn complaint(written: &Written) -> Option<Complaint> {
+    let complaint = names(written).or_else(|| input(written)).or_else(|| decoder(written)).or_else(|| outputs(written));
+    match written.contract {
+        1 => complaint,
+        other => say("contract", format!("got {other}; allowed: 1; export the model again")),
+    }
+}
+
+fn say(field: impl Into<String>, what: impl Into<String>) -> Option<Complaint> {
+    Some((field.into(), what.into()))
+}
+
+fn names(written: &Written) -> Option<Complaint> {
+    let keypoints = &written.keypoints;
+    if !(1..=MAX_KEYPOINTS).contains(&keypoints.len()) {
+        return say("keypoints", format!("got {} of them; allowed: 1 to {MAX_KEYPOINTS}", keypoints.len()));
+    }
+    if let Some(twice) = repeated(keypoints) {
+        return say("keypoints", format!("{twice:?} stands twice; allowed: each name once"));
+    }
+    for (field, pairs) in [("skeleton", &written.skeleton), ("left_right", &written.left_right)] {
+        if let Some(stranger) = pairs.iter().flatten().find(|name| !keypoints.contains(name)) {
+            return say(field, format!("got {stranger:?}; allowed: a name among keypoints"));
+        }
+    }
+    let identities: Vec<_> = written.identities.iter().map(|identity| identity.name.clone()).collect();
+    if identities.len() > MAX_ANIMALS {
+        return say("identities", format!("got {} of them; allowed: at most {MAX_ANIMALS}", identities.len()));
+    }
+    if let Some(twice) = repeated(&identities) {
+        return say("identities", format!("{twice:?} stands twice; allowed: each name once"));
+    }
+    let odd = written.identities.iter().find(|identity| !is_colour(&identity.colour))?;
+    say("identities", format!("got the colour {:?}; allowed: #rrggbb", odd.colour))
+}
+
+fn repeated(names: &[String]) -> Option<&String> {
+    names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)).map(|(_, name)| name)
+}
+
+fn is_colour(text: &str) -> bool {
+    text.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+fn input(written: &Written) -> Option<Complaint> {
+    let input = &written.input;
+    if input.layout != "nchw" {
+        return say("input.layout", format!("got {:?}; allowed: \"nchw\"", input.layout));
+    }
+    if input.channels != "rgb" {
+        return say("input.channels", format!("got {:?}; allowed: \"rgb\"", input.channels));
+    }
+    for (field, size) in [("input.width", input.width), ("input.height", input.height)] {
+        if !(32..=4096).contains(&size) {
+            return say(field, format!("got {size}; allowed: 32 to 4096"));
+        }
+    }
+    if !input.mean.iter().all(|mean| mean.is_finite()) {
+        return say("input.mean", format!("got {:?}; allowed: finite numbers", input.mean));
+    }
+    if !input.scale.iter().all(|scale| scale.is_normal()) {
+        return say("input.scale", format!("got {:?}; allowed: finite numbers other than 0", input.scale));
+    }
+    None
+}
+
+fn decoder(written: &Written) -> Option<Complaint> {
+    let decoder = &written.decoder;
+    if decoder.kind != "centre-offsets" {
+        return say("decoder.kind", format!("got {:?}; allowed: \"centre-offsets\"", decoder.kind));
+    }
+    if !(0.0..1.0).contains(&decoder.score_min) {
+        return say("decoder.score_min", format!("got {}; allowed: 0 to below 1", decoder.score_min));
+    }
+    for (field, pixels) in [("separation_px", decoder.separation_px), ("reach_px", decoder.reach_px)] {
+        if !(0.0..=1000.0).contains(&pixels) {
+            return say(format!("decoder.{field}"), format!("got {pixels}; allowed: 0 to 1000"));
+        }
+    }
+    None
+}
+
+fn outputs(written: &Written) -> Option<Complaint> {
+    const ALLOWED: &str = "keypoints, centre, offsets, identity";
+    let (keypoints, identities) = (written.keypoints.len(), written.identities.len());
+    let wanted = [("keypoints", keypoints), ("centre", 1), ("offsets", 2 * keypoints), ("identity", identities)];
+    for output in &written.outputs {
+        let Some((_, channels)) = wanted.iter().find(|(meaning, _)| *meaning == output.meaning) else {
+            let what = format!("got the meaning {:?}; allowed: {ALLOWED}", output.meaning);
+            return say(format!("outputs.{}", output.name), what);
+        };
+        if let Some(complaint) = shape(written, output, *channels) {
+            return Some(complaint);
+        }
+    }
+    for (meaning, channels) in wanted.iter().filter(|(_, channels)| *channels > 0) {
+        let count = written.outputs.iter().filter(|output| output.meaning == *meaning).count();
+        if count != 1 {
+            return say(
+                "outputs",
+                format!("{count} have the meaning {meaning:?}; allowed: one with {channels} channel(s)"),
+            );
+        }
+    }
+    let strides: Vec<_> = written.outputs.iter().filter(|output| output.meaning != "keypoints").collect();
+    let odd = strides.iter().find(|output| output.shape[2..] != strides[0].shape[2..])?;
+    say(
+        format!("outputs.{}", odd.name),
+        "has another size than the centre; allowed: one size for centre, offsets and identity",
+    )
+}
+
+fn shape(written: &Written, output: &WrittenOutput, channels: usize) -> Option<Complaint> {
+    let field = format!("outputs.{}", output.name);
+    let stride = output.stride;
+    if !(1..=64).contains(&stride) {
+        return say(field, format!("got the stride {stride}; allowed: 1 to 64"));
+    }
+    let rows = written.input.height.div_ceil(stride) as usize;
+    let columns = written.input.width.div_ceil(stride) as usize;
+    let allowed = [1, channels, rows, columns];
+    if output.shape == allowed {
+        return None;
+    }
+    say(field, format!("got the shape {:?}; allowed: {allowed:?} at stride {stride}", output.shape))
+}
