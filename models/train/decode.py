@@ -19,7 +19,7 @@ class Decoder:
 
     score_min: float = 0.3
     separation_px: float = 12.0
-    reach_px: float = 16.0
+    reach_px: float = 24.0
 
 
 @dataclasses.dataclass

@@ -70,7 +70,9 @@ fn near(heads: &mut [Head], body: &Body, mut write: impl FnMut(&mut [Head], usiz
 }
 
 fn read(heads: &Heads, letterbox: Letterbox) -> Poses {
-    let contract = Contract::bundled().expect("the bundled model");
+    let mut contract = Contract::bundled().expect("the bundled model");
+    let decoder = &mut contract.written.decoder;
+    (decoder.score_min, decoder.separation_px, decoder.reach_px) = (0.3, 12.0, 16.0);
     PoseReader::new(&contract).expect("a reader").read(heads, &letterbox)
 }
 
