@@ -47,8 +47,9 @@ fn minutes(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    std::fs::create_dir_all(&args.out)
-        .map_err(|error| fatal(format!("{}: {error}; give -o a folder that can be written", args.out.display())))?;
+    std::fs::create_dir_all(&args.out).map_err(|error| {
+        configuration(format!("{}: {error}; give -o a folder that can be written", args.out.display()))
+    })?;
     match args.stills {
         Some(count) => {
             let mut progress = Progress::new("stills", "stills", Some(count as u64));
