@@ -104,7 +104,6 @@ fn config(camera: &str, broker: SocketAddr, folder: &std::path::Path) -> Config 
     config.model.engine = EngineChoice::BuiltIn;
     config
 }
-}
 
 #[test]
 fn every_picture_is_a_scene_or_in_a_gap_also_across_a_lost_connection() {

@@ -159,11 +159,6 @@ impl Replay {
     }
 
     fn write(&mut self, scene: &arenad::handover::Scene) -> Result<(), Failure> {
-        for gap in scene.gaps.iter() {
-            for frame in gap.first..=gap.last {
-                self.poses.write_missing(frame).map_err(fatal)?;
-            }
-        }
         self.poses.write_scene(scene).map_err(fatal)?;
         self.files.write(scene);
         Ok(())
