@@ -1,11 +1,15 @@
-//! Promise: from poses to pins nothing is allocated per frame, on any thread of the line that this covers.
+//! Promise: from heads to pins nothing is allocated per frame, on any thread of the line that this covers.
 
 mod world;
 
 use arenad::act::{Actor, Names, RecordedPin, Rules};
 use arenad::config;
 use arenad::handover::{Event, MAX_EVENTS};
+use arenad::infer::{Head, Heads};
 use arenad::ledger::Ledger;
+use arenad::model::Contract;
+use arenad::pose::PoseReader;
+use arenad::space::Letterbox;
 use arenad::stamp::Clock;
 use arenad::track::Tracker;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -91,6 +95,42 @@ fn nothing_is_allocated_from_poses_to_pins() {
     let sets = record.sets();
     assert!(happened > 20 && ledger.counters.triggers.get() > 3, "the run was too quiet to prove anything");
     assert_eq!(sets.last().map(|set| set.1), Some(false));
+}
+
+/// Heads with four bodies, each with all its keypoints where its centre points.
+fn heads(contract: &Contract) -> Heads {
+    let fill = |output: &arenad::model::WrittenOutput| {
+        let [_, channels, rows, columns] = output.shape;
+        let mut values = vec![0.0; channels * rows * columns];
+        for body in 0..4 {
+            // The same model pixel at each stride.
+            let stride = output.stride as usize;
+            let cell = 160 / stride * columns + (120 + 130 * body) / stride;
+            for channel in 0..channels {
+                values[channel * rows * columns + cell] = match output.meaning.as_str() {
+                    "offsets" => 0.0,
+                    "identity" => f32::from(u8::from(channel == body)) * 9.0,
+                    _ => 0.9,
+                };
+            }
+        }
+        Head { name: output.name.clone(), shape: output.shape, values }
+    };
+    Heads(contract.written.outputs.iter().map(fill).collect())
+}
+
+#[test]
+fn nothing_is_allocated_from_heads_to_poses() {
+    let contract = Contract::bundled().unwrap();
+    let (heads, letterbox) = (heads(&contract), Letterbox::fit((1280, 720), (640, 480)));
+    let mut reader = PoseReader::new(&contract).unwrap();
+    let mut found = 0;
+    let before = allocations();
+    for _ in 0..10 {
+        found += reader.read(&heads, &letterbox).len();
+    }
+    assert_eq!(allocations() - before, 0);
+    assert_eq!(found, 40);
 }
 
 #[test]
