@@ -4,6 +4,7 @@ ARENAD names the program (default target/release/arenad), WORK an empty folder. 
 every frame is a scene or told as a gap, never how many scenes there are.
 """
 import glob, json, os, re, signal, socket, subprocess, sys, threading, time
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -135,6 +136,16 @@ def faults(consumer, camera, port, film):
     return camera
 
 
+def step(a, b):
+    """Milliseconds from one scene's capture to the other's."""
+    one, other = (datetime.fromisoformat(scene["captured"].replace("Z", "+00:00")) for scene in (a, b))
+    return (other - one).total_seconds() * 1e3
+
+
+def slack(a, b):
+    return a["captured_error_ms"] + b["captured_error_ms"]
+
+
 def scenes_add_up(codec, consumer, faults):
     scenes = consumer.of("scene")
     pairs = list(zip(scenes, scenes[1:]))
@@ -145,9 +156,11 @@ def scenes_add_up(codec, consumer, faults):
     numbers = {scene["frame"] for scene in scenes}
     missing = set(range(min(numbers), max(numbers) + 1)) - numbers - gaps if numbers else {0}
     check(f"{codec}: each frame is a scene or in an event gap", not missing and not numbers & gaps, f"{len(missing)} neither")
-    # A new connection begins with a new mapping of the camera's clock.
-    back = sum(b["captured"] <= a["captured"] for a, b in pairs)
-    check(f"{codec}: capture times rise", back <= faults, f"{back} of {len(pairs)} do not")
+    back = [(a, b) for a, b in pairs if b["captured"] <= a["captured"]]
+    seen = [f"{a['capture_clock']} to {b['capture_clock']}: {step(a, b):.1f} ms" for a, b in back]
+    check(f"{codec}: capture times rise, but by their stated error", all(-step(a, b) <= slack(a, b) for a, b in back), seen)
+    reported = [(a, b) for a, b in back if a["capture_clock"] == b["capture_clock"] == "sender-report"]
+    check(f"{codec}: capture times by sender reports rise but after a reconnection", len(reported) <= faults, len(reported))
     return numbers
 
 
