@@ -10,8 +10,8 @@ if ! command -v ffprobe >/dev/null || ! gst-inspect-1.0 rtspsrc >/dev/null 2>&1 
         gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 fi
 
-cargo build --quiet --example camera
-program="${CARGO_TARGET_DIR:-target}/debug/examples/camera"
+cargo build --release --quiet --example camera
+program="${CARGO_TARGET_DIR:-target}/release/examples/camera"
 folder=$(mktemp -d)
 camera=
 failed=0

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """A camera on gst-rtsp-server, which is nobody of ours: rtsp://127.0.0.1:PORT/cam.
 
-rtsp.camera.py --port P [--codec h264|h265|mjpeg] [--b-pictures N] [--user U --password W --auth digest|basic]
+rtsp.camera.py --port P [--codec h264|h265|mjpeg] [--b-pictures N | --film FILE] [--user U --password W --auth digest|basic]
+
+--film plays an .mp4 of that codec as it is; without it, a test picture is encoded.
 
 Commands on standard input, one a line: kick (drop every client), stall (no more pictures), resume, end (end of stream).
 Prints "ready" when it listens. Needs the system's Python, which has the GObject bindings.
@@ -32,12 +34,25 @@ def encoder(codec, b_pictures):
     )
 
 
+def film(path, codec):
+    parts = {
+        "h264": "h264parse ! valve name=gate ! rtph264pay name=pay0 pt=96 config-interval=-1",
+        "h265": "h265parse ! valve name=gate ! rtph265pay name=pay0 pt=96 config-interval=-1",
+        "mjpeg": "jpegparse ! valve name=gate ! rtpjpegpay name=pay0 pt=26",
+    }
+    return f"filesrc location={path} ! qtdemux ! queue ! {parts[codec]}"
+
+
 class Camera:
     def __init__(self, options):
         self.clients, self.medias = [], []
         self.server = GstRtspServer.RTSPServer(service=str(options.port), address="127.0.0.1")
         factory = GstRtspServer.RTSPMediaFactory(shared=True)
-        factory.set_launch(f"( {PICTURES} ! valve name=gate ! {encoder(options.codec, options.b_pictures)} )")
+        if options.film:
+            line = film(options.film, options.codec)
+        else:
+            line = f"{PICTURES} ! valve name=gate ! {encoder(options.codec, options.b_pictures)}"
+        factory.set_launch(f"( {line} )")
         factory.connect("media-configure", self.on_media)
         if options.user:
             self.ask_for_login(options, factory)
@@ -86,6 +101,7 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--codec", choices=["h264", "h265", "mjpeg"], default="h264")
     parser.add_argument("--b-pictures", type=int, default=0)
+    parser.add_argument("--film")
     parser.add_argument("--user")
     parser.add_argument("--password", default="")
     parser.add_argument("--auth", choices=["digest", "basic"], default="digest")

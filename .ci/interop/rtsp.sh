@@ -27,6 +27,6 @@ if [ -n "${LIVE555:-}" ]; then
   fi
 fi
 
-cargo build --quiet --example probe
+cargo build --release --quiet --example probe
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-/usr/bin/python3 .ci/interop/rtsp.check.py "$target/debug/examples/probe" "$folder"
+/usr/bin/python3 .ci/interop/rtsp.check.py "$target/release/examples/probe" "$folder"
