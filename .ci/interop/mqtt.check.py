@@ -126,7 +126,7 @@ LOGIN = ("-u", "lab", "-P", "mice")
 
 def config(name, mqtt):
     # A port of its own for each page, so that daemons can follow each other quickly.
-    text = (f'arena = "{name}"\n[camera]\nurl = "rtsp://127.0.0.1:{RTSP}/arena"\n[mqtt]\nhost = "127.0.0.1"\n{mqtt}\n'
+    text = (f'arena = "{name}"\n[camera]\nurl = "rtsp://127.0.0.1:{RTSP}/live"\n[mqtt]\nhost = "127.0.0.1"\n{mqtt}\n'
             f'[web]\nlisten = "127.0.0.1:{free_port()}"\n')
     file = WORK / f"{name}.toml"
     file.write_text(text)
