@@ -71,6 +71,9 @@ pub struct CaptureTimes {
     pictures: Floor,
     reports: Floor,
     report: Option<Report>,
+    /// How far the RTP times of pictures have stood ahead of their arrival: servers that play a film with B-frames stamp a picture
+    /// with the time at which it is to be shown.
+    lead: i64,
 }
 
 /// The sender report in use.
@@ -92,6 +95,7 @@ impl CaptureTimes {
             pictures: Floor::default(),
             reports: Floor::default(),
             report: None,
+            lead: 0,
         }
     }
 
@@ -137,14 +141,15 @@ impl CaptureTimes {
         if age > REPORT_LIFE || !(-FUTURE..=OLDEST).contains(&delay) {
             self.report = None;
             self.reports = Floor::default();
+            self.lead = 0;
             return None;
         }
-        // No picture arrives before it is captured.
-        let future = (-delay).max(0);
+        // No picture arrives before it is captured. All are moved by the longest lead, so that they keep their order.
+        self.lead = self.lead.max(-delay);
         let drift = age.max(0) / 1_000_000 * AGE_PPM;
-        let error = self.reports.jitter().saturating_add(doubt).saturating_add(future).saturating_add(drift);
+        let error = self.reports.jitter().saturating_add(doubt).saturating_add(self.lead).saturating_add(drift);
         Some(Captured {
-            at: WallTime(wall.saturating_sub(future)),
+            at: WallTime(wall.saturating_sub(self.lead)),
             error_ns: error.unsigned_abs(),
             clock: CaptureClock::SenderReport,
         })

@@ -209,6 +209,19 @@ fn pictures_out_of_display_order_keep_their_own_times() {
     }
 }
 
+#[test]
+fn pictures_stamped_with_when_they_are_shown_keep_their_order() {
+    let mut camera = Camera::new();
+    camera.report(0, MS);
+    // Decoding order of a film with B-frames: each picture is shown up to two pictures after it was sent.
+    let shown = [(66, -66), (166, -100), (100, -33), (133, -33), (266, -100), (200, -33)];
+    let mut captured: Vec<_> =
+        shown.iter().map(|(at, delay)| (*at, camera.picture(at * MS, delay * MS).1.at)).collect();
+    captured.drain(..2); // The longest lead is known from the second picture on.
+    captured.sort_unstable();
+    assert!(captured.windows(2).all(|pair| pair[0].1 < pair[1].1), "{captured:?}");
+}
+
 proptest::proptest! {
     #[test]
     fn nothing_that_a_camera_sends_panics_or_comes_from_the_future(
