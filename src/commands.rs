@@ -9,9 +9,10 @@ mod rehearse;
 mod replay;
 mod run;
 
-use arenad::config::EngineChoice;
+use arenad::config::{self, EngineChoice};
 use clap::{Parser, Subcommand};
 use std::fmt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Live tracking of painted mice: camera in, named animals out.
@@ -45,6 +46,35 @@ pub enum Command {
     Export(export::Args),
     /// Times each step alone and the line whole.
     Bench(bench::Args),
+}
+
+/// What finds the animals, where no configuration says it.
+#[derive(clap::Args, Debug)]
+pub struct EngineArgs {
+    /// The model's folder; without it, the bundled one.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// What runs the model: auto, built-in or onnxruntime.
+    #[arg(long, default_value = "auto", value_parser = engine)]
+    engine: EngineChoice,
+    /// ONNX Runtime's library file, where it is not in the usual places.
+    #[arg(long, value_name = "FILE")]
+    onnxruntime_library: Option<PathBuf>,
+    /// Threads of the engine.
+    #[arg(long, default_value_t = 2, value_parser = threads)]
+    threads: usize,
+}
+
+impl EngineArgs {
+    /// The same as the configuration has it.
+    fn meant(&self) -> config::Model {
+        config::Model {
+            folder: self.model.clone(),
+            engine: self.engine,
+            threads: self.threads,
+            library: self.onnxruntime_library.clone(),
+        }
+    }
 }
 
 /// How a command failed, by what the caller should do about it.

@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::run::{contract, start_failure};
 use super::{Failure, fatal};
-use arenad::config::{self, Camera, Config, EngineChoice, Transport};
+use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Codec, Delivery, Frame, PictureSize};
 use arenad::ledger::Ledger;
@@ -11,7 +11,6 @@ use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts};
 use arenad::rehearsal::encode::{EncodeSettings, Encoder, FrameRate};
 use arenad::rehearsal::{Arena, HEIGHT, Look, WIDTH, i420_from_rgb};
 use arenad::stamp::{CaptureClock, Clock, Stamp, WallTime};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,25 +21,15 @@ pub struct Args {
     /// How many frames.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=100_000))]
     frames: u64,
-    /// The model's folder; without it, the bundled one.
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
-    /// What runs the model: auto, built-in or onnxruntime.
-    #[arg(long, default_value = "auto", value_parser = super::engine)]
-    engine: EngineChoice,
-    /// ONNX Runtime's library file, where it is not in the usual places.
-    #[arg(long, value_name = "FILE")]
-    onnxruntime_library: Option<PathBuf>,
-    /// Threads of the engine.
-    #[arg(long, default_value_t = 2, value_parser = super::threads)]
-    threads: usize,
+    #[command(flatten)]
+    engine: super::EngineArgs,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let contract = contract(args.model.as_deref())?;
+    let contract = contract(args.engine.model.as_deref())?;
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let config = bench_config(&args).map_err(fatal)?;
     let parts = TrackingParts::new(&config, &contract, clock, Arc::clone(&ledger)).map_err(start_failure)?;
@@ -63,9 +52,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     times.line = began.elapsed();
     let engine = tracking.engine();
     if args.json {
-        times.print_json(engine, args.threads)
+        times.print_json(engine, args.engine.threads)
     } else {
-        times.print_table(engine, args.threads)
+        times.print_table(engine, args.engine.threads)
     }
     Ok(())
 }
@@ -80,12 +69,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
             stall: Duration::from_secs(3),
             backoff_max: Duration::from_secs(5),
         },
-        model: config::Model {
-            folder: None,
-            engine: args.engine,
-            threads: args.threads,
-            library: args.onnxruntime_library.clone(),
-        },
+        model: args.engine.meant(),
         tracker: config::Tracker::default(),
         zones: super::demo::zones(),
         rules: vec![super::demo::rule()],

@@ -5,7 +5,7 @@ mod stage;
 
 use super::run::{contract, heed_signals, start_failure};
 use super::{Failure, configuration, fatal};
-use arenad::config::{self, Camera, Config, EngineChoice, Transport};
+use arenad::config::{self, Camera, Config, Transport};
 use arenad::handover::Taken;
 use arenad::ledger::Ledger;
 use arenad::pipeline::{Daemon, Notice, Plan};
@@ -39,15 +39,8 @@ pub struct Args {
     /// What everything random is drawn from.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// What runs the model: auto, built-in or onnxruntime.
-    #[arg(long, default_value = "auto", value_parser = super::engine)]
-    engine: EngineChoice,
-    /// ONNX Runtime's library file, where it is not in the usual places.
-    #[arg(long, value_name = "FILE")]
-    onnxruntime_library: Option<PathBuf>,
-    /// Threads of the engine.
-    #[arg(long, default_value_t = 2, value_parser = super::threads)]
-    threads: usize,
+    #[command(flatten)]
+    engine: super::EngineArgs,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -59,7 +52,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let judge = Judge::default();
     let mut stage = Stage::start(args.seed, clock, Arc::clone(&camera), judge.clone()).map_err(fatal)?;
     let config = demo_config(&args, &camera, broker.addr())?;
-    let contract = contract(None)?;
+    let contract = contract(config.model.folder.as_deref())?;
     let ledger = Arc::new(Ledger::default());
     let witness = judge.clone();
     let plan = Plan {
@@ -88,12 +81,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
             stall: Duration::from_millis(2500),
             backoff_max: Duration::from_secs(5),
         },
-        model: config::Model {
-            folder: None,
-            engine: args.engine,
-            threads: args.threads,
-            library: args.onnxruntime_library.clone(),
-        },
+        model: args.engine.meant(),
         tracker: config::Tracker::default(),
         zones: zones(),
         rules: vec![rule()],

@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::run::{contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
-use arenad::config::{self, Camera, Config, EngineChoice, Transport};
+use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
 use arenad::export::PosesCsv;
 use arenad::handover::{Frame, Gaps};
@@ -27,18 +27,8 @@ pub struct Args {
     /// Folder to write; made if it is not there.
     #[arg(short = 'o', long = "out", value_name = "DIR")]
     out: PathBuf,
-    /// The model's folder; without it, the bundled one.
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
-    /// What runs the model: auto, built-in or onnxruntime.
-    #[arg(long, default_value = "auto", value_parser = super::engine)]
-    engine: EngineChoice,
-    /// ONNX Runtime's library file, where it is not in the usual places.
-    #[arg(long, value_name = "FILE")]
-    onnxruntime_library: Option<PathBuf>,
-    /// Threads of the engine.
-    #[arg(long, default_value_t = 2, value_parser = super::threads)]
-    threads: usize,
+    #[command(flatten)]
+    engine: super::EngineArgs,
     /// Takes arena, tracker and zones from this configuration; its camera, sinks and rules are left alone.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -87,7 +77,7 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
                 stall: Duration::from_secs(3),
                 backoff_max: Duration::from_secs(5),
             },
-            model: config::Model { folder: None, engine: args.engine, threads: args.threads, library: None },
+            model: args.engine.meant(),
             tracker: config::Tracker::default(),
             zones: Vec::new(),
             rules: Vec::new(),
@@ -96,9 +86,10 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
             web: None,
         },
     };
-    let folder = args.model.clone().or(config.model.folder);
-    let library = args.onnxruntime_library.clone().or(config.model.library);
-    config.model = config::Model { folder, engine: args.engine, threads: args.threads, library };
+    let typed = args.engine.meant();
+    let folder = typed.folder.or(config.model.folder);
+    let library = typed.library.or(config.model.library);
+    config.model = config::Model { folder, library, ..typed };
     // A rule's pulse belongs to the moment; a recording has none.
     config.rules.clear();
     Ok(config)
