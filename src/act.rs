@@ -7,7 +7,7 @@ mod pin;
 mod rules;
 
 pub use pin::{Pin, PinError, PinRecord, RecordedPin};
-pub use rules::{Decision, MAX_RULES, Names, Rules};
+pub use rules::{Decision, Names, Rules};
 
 use crate::handover::{Event, MAX_EVENTS, Scene};
 use crate::ledger::Ledger;

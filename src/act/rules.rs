@@ -4,15 +4,13 @@
 //! seen, sure enough, on an animal whose name is sure enough. It then rests by the stamps' time. Leaving takes a step of
 //! `MARGIN_PX` out of the zone, so that a keypoint that trembles on the border fires once.
 
-use crate::config;
+use crate::config::{self, MAX_RULES};
 use crate::handover::{Animal, Identity, MAX_ANIMALS, MAX_KEYPOINTS, Scene, State, Zone};
 use crate::stamp::Elapsed;
 use crate::zones::Zones;
 use heapless::Vec;
 use std::time::Duration;
 
-/// Most rules of one arena.
-pub const MAX_RULES: usize = 32;
 /// A keypoint that was inside and then not known for longer than this is taken for outside.
 const FORGOTTEN: Duration = Duration::from_millis(500);
 /// How far outside a zone counts as having left it, camera pixels.
