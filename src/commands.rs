@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod demo;
 mod export;
+mod model;
 mod progress;
 mod rehearse;
 mod replay;
@@ -44,6 +45,8 @@ pub enum Command {
     Rehearse(rehearse::Args),
     /// Turns rolling files into another format.
     Export(export::Args),
+    /// Looks after model folders: what a contract says, whether it is kept.
+    Model(model::Args),
     /// Times each step alone and the line whole.
     Bench(bench::Args),
 }
@@ -140,6 +143,7 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Rehearse(args) => rehearse::run(args),
         Command::Export(args) => export::run(args),
+        Command::Model(args) => model::run(args),
         Command::Bench(args) => bench::run(args),
     };
     match done {

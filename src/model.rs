@@ -81,18 +81,20 @@ pub struct WrittenInput {
     pub padding: u8,
 }
 
-/// How heads become poses.
+/// How heads become poses: one variant for each decoder in `pose/`, named by `kind`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WrittenDecoder {
-    /// `centre-offsets`: see `pose/centre.rs`.
-    pub kind: String,
-    /// A centre below this is no animal.
-    pub score_min: f32,
-    /// Two centres nearer than this are one animal, model pixels.
-    pub separation_px: f32,
-    /// A keypoint is looked for this far from where its centre says, model pixels.
-    pub reach_px: f32,
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum WrittenDecoder {
+    /// A map of body centres, from each the way to every keypoint, heatmaps to place keypoints exactly: `pose/centre.rs`.
+    /// Outputs: `keypoints`, `centre`, `offsets` and, where there are identities, `identity`.
+    CentreOffsets {
+        /// A centre below this is no animal.
+        score_min: f32,
+        /// Two centres nearer than this are one animal, model pixels.
+        separation_px: f32,
+        /// A keypoint is looked for this far from where its centre says, model pixels.
+        reach_px: f32,
+    },
 }
 
 /// One output tensor, float32.
@@ -101,7 +103,7 @@ pub struct WrittenDecoder {
 pub struct WrittenOutput {
     /// Name in the ONNX file.
     pub name: String,
-    /// `keypoints`, `centre`, `offsets` or `identity`.
+    /// What it says; which meanings there are is told with each variant of [`WrittenDecoder`].
     pub meaning: String,
     /// Batch, channels, rows, columns.
     pub shape: [usize; 4],
@@ -119,6 +121,8 @@ pub struct WrittenFile {
     pub precision: String,
     /// SHA-256 of the file, lower-case hexadecimal.
     pub sha256: String,
+    /// The largest share of OKS mAP and of identity accuracy that it may lose against `fp32`, 0 to 1; 0 for `fp32` itself.
+    pub loss_max: f32,
 }
 
 /// How it was trained and what it scores.
@@ -133,10 +137,10 @@ pub struct WrittenTraining {
     pub data: String,
     /// Where and how the scores were measured.
     pub scores_on: String,
-    /// RMSE of visible keypoints, model pixels.
-    pub rmse_px: f32,
-    /// Share of visible animals given the right name, 0 to 1.
-    pub identity_accuracy: f32,
+    /// RMSE of visible keypoints, model pixels; left out where nobody measured it.
+    pub rmse_px: Option<f32>,
+    /// Share of visible animals given the right name, 0 to 1; left out where nobody measured it.
+    pub identity_accuracy: Option<f32>,
 }
 
 /// What is wrong with a model folder.
@@ -312,7 +316,7 @@ mod tests {
                 "scale = [0.0",
                 "model m/model.toml: input.scale: got [0.0, 255.0, 255.0]; allowed: finite numbers other than 0",
             ),
-            ("centre-offsets", "heat", "model m/model.toml: decoder.kind: got \"heat\"; allowed: \"centre-offsets\""),
+            ("reach_px = 24.0", "reach_px = -1.0", "model m/model.toml: decoder.reach_px: got -1; allowed: 0 to 1000"),
             (
                 "shape = [1, 9, 120, 160]",
                 "shape = [1, 8, 120, 160]",
@@ -332,6 +336,9 @@ mod tests {
     fn a_missing_field_and_an_unknown_one_are_named() {
         assert!(error("padding = 0\n", "").contains("missing field `padding`"));
         assert!(error("padding = 0", "padding = 0\ngamma = 2").contains("unknown field `gamma`"));
+        assert!(error("separation_px = 12.0\n", "").contains("missing field `separation_px`"));
+        assert!(error("separation_px", "apart_px").contains("unknown field `apart_px`"));
+        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected `centre-offsets`"));
     }
 
     #[test]

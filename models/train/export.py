@@ -1,13 +1,15 @@
 """`python -m train.export`: a checkpoint becomes a model folder: model.onnx, model.toml and, on request, a golden answer."""
 
 import argparse
-import hashlib
+import dataclasses
 import json
 from pathlib import Path
 
 import cv2
 import onnx
 import torch
+
+from convert.contract import Contract, File, Output, Training, write
 
 from . import labels as dlc
 from .decode import Decoder, decode
@@ -44,45 +46,33 @@ def write_onnx(deployed: Deployed, path: Path, width: int, height: int) -> None:
     onnx.save(model, path)
 
 
-def quoted(values) -> str:
-    """A TOML array of strings or of pairs of strings."""
-    return json.dumps(list(values), ensure_ascii=False)
-
-
-def write_toml(path: Path, args, info: dict, scores: dict, settings: Decoder) -> None:
-    """Writes the contract, every field of it."""
+def contract(args, info: dict, scores: dict, settings: Decoder, files: list[File]) -> Contract:
+    """The contract of a network of `net.py`."""
     keypoints, identities = info["keypoints"], info["identities"]
     rows, cols = args.height, args.width
+    colours = dict(pair.split("=") for pair in args.colours.split(",") if pair)
     channels = {"keypoints": len(keypoints), "centre": 1, "offsets": 2 * len(keypoints), "identity": len(identities)}
-    pairs = [pair.split("=") for pair in args.colours.split(",")] if args.colours else []
-    colours = dict(pairs)
-    lines = [
-        "# What the line needs to know of this model; written by models/train/export.py. No field has a default.",
-        "contract = 1",
-        f"name = {json.dumps(args.name)}",
-        f"about = {json.dumps(args.about)}",
-        f"keypoints = {quoted(keypoints)}",
-        f"skeleton = {quoted(bone.split('-') for bone in args.skeleton.split(',') if bone)}",
-        f"left_right = {quoted([keypoints[a], keypoints[b]] for a, b in sides(keypoints))}",
-    ]
-    if not identities:
-        lines.append("identities = []")
-    lines += ["", "[input]", 'name = "image"', f"width = {cols}", f"height = {rows}", 'layout = "nchw"', 'channels = "rgb"']
-    lines += ["mean = [0.0, 0.0, 0.0]", "scale = [255.0, 255.0, 255.0]", "padding = 0"]
-    lines += ["", "[decoder]", 'kind = "centre-offsets"', f"score_min = {settings.score_min}"]
-    lines += [f"separation_px = {settings.separation_px}", f"reach_px = {settings.reach_px}"]
-    lines += ["", "[training]", f"command = {json.dumps(info['command'])}", f"seed = {info['seed']}", f"data = {json.dumps(args.data)}"]
-    lines += [f"scores_on = {json.dumps(args.scores_on)}", f"rmse_px = {scores['rmse_px']:.3f}"]
-    lines += [f"identity_accuracy = {scores['identity_accuracy']:.4f}"]
-    for name in identities:
-        lines += ["", "[[identities]]", f"name = {json.dumps(name)}", f"colour = {json.dumps(colours.get(name, '#c0c0c0'))}"]
+    outputs = []
     for head in HEADS[: 4 if identities else 3]:
         stride = KEYPOINT_STRIDE if head == "keypoints" else BODY_STRIDE
-        lines += ["", "[[outputs]]", f'name = "{head}"', f'meaning = "{head}"']
-        lines += [f"shape = [1, {channels[head]}, {rows // stride}, {cols // stride}]", f"stride = {stride}"]
-    digest = hashlib.sha256((path.parent / "model.onnx").read_bytes()).hexdigest()
-    lines += ["", "[[files]]", 'name = "model.onnx"', 'precision = "fp32"', f'sha256 = "{digest}"', ""]
-    path.write_text("\n".join(lines))
+        outputs.append(Output(head, head, (1, channels[head], rows // stride, cols // stride), stride))
+    accuracy = round(scores["identity_accuracy"], 4) if identities else None
+    return Contract(
+        name=args.name,
+        about=args.about,
+        keypoints=keypoints,
+        skeleton=[tuple(bone.split("-")) for bone in args.skeleton.split(",") if bone],
+        left_right=[(keypoints[a], keypoints[b]) for a, b in sides(keypoints)],
+        identities=[(name, colours.get(name, "#c0c0c0")) for name in identities],
+        width=cols,
+        height=rows,
+        decoder={"kind": "centre-offsets", **dataclasses.asdict(settings)},
+        outputs=outputs,
+        files=files,
+        training=Training(
+            info["command"], info["seed"], args.data, args.scores_on, round(scores["rmse_px"], 3), accuracy
+        ),
+    )
 
 
 def sides(keypoints: list[str]) -> list[tuple[int, int]]:
@@ -136,7 +126,7 @@ def main() -> None:
     if args.golden:
         write_golden(args.out / "golden", deployed, args.golden, settings)
     write_onnx(deployed, args.out / "model.onnx", args.width, args.height)
-    write_toml(args.out / "model.toml", args, info, scores, settings)
+    write(args.out, contract(args, info, scores, settings, [File("model.onnx", "fp32", 0.0)]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! Holds what `model.toml` says against what the line can use.
 
-use super::{Written, WrittenOutput};
+use super::{Written, WrittenDecoder, WrittenOutput};
 use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS};
 
 /// A field and what is wrong with it.
@@ -8,7 +8,7 @@ type Complaint = (String, String);
 
 /// The first thing that is wrong, if any.
 pub(super) fn complaint(written: &Written) -> Option<Complaint> {
-    let complaint = names(written).or_else(|| input(written)).or_else(|| decoder(written)).or_else(|| outputs(written));
+    let complaint = names(written).or_else(|| input(written)).or_else(|| decoder(written));
     match written.contract {
         1 => complaint,
         other => say("contract", format!("got {other}; allowed: 1; export the model again")),
@@ -74,28 +74,46 @@ fn input(written: &Written) -> Option<Complaint> {
 }
 
 fn decoder(written: &Written) -> Option<Complaint> {
-    let decoder = &written.decoder;
-    if decoder.kind != "centre-offsets" {
-        return say("decoder.kind", format!("got {:?}; allowed: \"centre-offsets\"", decoder.kind));
+    match &written.decoder {
+        WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px } => share("score_min", *score_min)
+            .or_else(|| pixels("separation_px", *separation_px))
+            .or_else(|| pixels("reach_px", *reach_px))
+            .or_else(|| centre_offsets(written)),
     }
-    if !(0.0..1.0).contains(&decoder.score_min) {
-        return say("decoder.score_min", format!("got {}; allowed: 0 to below 1", decoder.score_min));
-    }
-    for (field, pixels) in [("separation_px", decoder.separation_px), ("reach_px", decoder.reach_px)] {
-        if !(0.0..=1000.0).contains(&pixels) {
-            return say(format!("decoder.{field}"), format!("got {pixels}; allowed: 0 to 1000"));
-        }
-    }
-    None
 }
 
-fn outputs(written: &Written) -> Option<Complaint> {
-    const ALLOWED: &str = "keypoints, centre, offsets, identity";
+/// A setting of the decoder that is a score or a share.
+fn share(field: &str, value: f32) -> Option<Complaint> {
+    let fine = (0.0..1.0).contains(&value);
+    if fine { None } else { say(format!("decoder.{field}"), format!("got {value}; allowed: 0 to below 1")) }
+}
+
+/// A setting of the decoder that is a distance.
+fn pixels(field: &str, value: f32) -> Option<Complaint> {
+    let fine = (0.0..=1000.0).contains(&value);
+    if fine { None } else { say(format!("decoder.{field}"), format!("got {value}; allowed: 0 to 1000")) }
+}
+
+fn centre_offsets(written: &Written) -> Option<Complaint> {
     let (keypoints, identities) = (written.keypoints.len(), written.identities.len());
     let wanted = [("keypoints", keypoints), ("centre", 1), ("offsets", 2 * keypoints), ("identity", identities)];
+    if let Some(complaint) = meanings(written, &wanted) {
+        return Some(complaint);
+    }
+    let bodies: Vec<_> = written.outputs.iter().filter(|output| output.meaning != "keypoints").collect();
+    let odd = bodies.iter().find(|output| output.shape[2..] != bodies[0].shape[2..])?;
+    say(
+        format!("outputs.{}", odd.name),
+        "has another size than the centre; allowed: one size for centre, offsets and identity",
+    )
+}
+
+/// Each of the `wanted` meanings with so many channels must stand there once, as a map over the whole input; no channel, no output.
+fn meanings(written: &Written, wanted: &[(&str, usize)]) -> Option<Complaint> {
     for output in &written.outputs {
         let Some((_, channels)) = wanted.iter().find(|(meaning, _)| *meaning == output.meaning) else {
-            let what = format!("got the meaning {:?}; allowed: {ALLOWED}", output.meaning);
+            let allowed: Vec<_> = wanted.iter().map(|(meaning, _)| *meaning).collect();
+            let what = format!("got the meaning {:?}; allowed: {}", output.meaning, allowed.join(", "));
             return say(format!("outputs.{}", output.name), what);
         };
         if let Some(complaint) = shape(written, output, *channels) {
@@ -111,12 +129,7 @@ fn outputs(written: &Written) -> Option<Complaint> {
             );
         }
     }
-    let strides: Vec<_> = written.outputs.iter().filter(|output| output.meaning != "keypoints").collect();
-    let odd = strides.iter().find(|output| output.shape[2..] != strides[0].shape[2..])?;
-    say(
-        format!("outputs.{}", odd.name),
-        "has another size than the centre; allowed: one size for centre, offsets and identity",
-    )
+    None
 }
 
 fn shape(written: &Written, output: &WrittenOutput, channels: usize) -> Option<Complaint> {

@@ -25,9 +25,15 @@ pub(super) struct CentreOffsets {
     centre: Layout,
     offsets: Layout,
     identity: Option<Layout>,
-    score_min: f32,
-    separation: f32,
-    reach: f32,
+    limits: Limits,
+}
+
+/// What counts, model pixels: see `WrittenDecoder::CentreOffsets`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) score_min: f32,
+    pub(super) separation: f32,
+    pub(super) reach: f32,
 }
 
 /// One output: its place among the heads, shape and stride.
@@ -57,7 +63,7 @@ struct Found {
 }
 
 impl CentreOffsets {
-    pub(super) fn new(contract: &Contract) -> Result<Self, PoseError> {
+    pub(super) fn new(contract: &Contract, limits: Limits) -> Result<Self, PoseError> {
         let layout = |meaning| {
             contract.output(meaning).map(|(index, output)| Layout {
                 index,
@@ -68,15 +74,12 @@ impl CentreOffsets {
         let needed = |meaning| {
             layout(meaning).ok_or_else(|| PoseError::Output { model: contract.written.name.clone(), meaning })
         };
-        let decoder = &contract.written.decoder;
         Ok(Self {
             keypoints: needed("keypoints")?,
             centre: needed("centre")?,
             offsets: needed("offsets")?,
             identity: layout("identity"),
-            score_min: decoder.score_min,
-            separation: decoder.separation_px,
-            reach: decoder.reach_px,
+            limits,
         })
     }
 
@@ -113,7 +116,7 @@ impl CentreOffsets {
         let mut found: Vec<Found, MAX_ANIMALS> = Vec::new();
         for (score, row, column) in self.candidates(centre) {
             let at = centre.sharpen(row, column);
-            if found.iter().all(|other| distance(other.centre, at) >= self.separation) {
+            if found.iter().all(|other| distance(other.centre, at) >= self.limits.separation) {
                 let mut animal = self.vote(centre, offsets, identity, row, column);
                 (animal.score, animal.centre) = (score.min(1.0), at);
                 if found.push(animal).is_err() {
@@ -130,7 +133,7 @@ impl CentreOffsets {
         for row in 0..centre.rows {
             for column in 0..centre.columns {
                 let score = centre.get(row, column);
-                if score < self.score_min || score.is_nan() || !centre.is_peak(row, column) {
+                if score < self.limits.score_min || score.is_nan() || !centre.is_peak(row, column) {
                     continue;
                 }
                 let place = peaks.iter().position(|other| other.0 < score).unwrap_or(peaks.len());
@@ -164,7 +167,7 @@ impl CentreOffsets {
         for row in row.saturating_sub(1)..(row + 2).min(centre.rows) {
             for column in column.saturating_sub(1)..(column + 2).min(centre.columns) {
                 let weight = centre.get(row, column).min(1.0);
-                let same = distance(middle(row, column), own) < self.separation;
+                let same = distance(middle(row, column), own) < self.limits.separation;
                 if !same || weight.is_nan() || weight <= 0.0 {
                     continue;
                 }
@@ -192,7 +195,7 @@ impl CentreOffsets {
         let claim = found[animal].claims[k];
         let mut best = (claim, UNSEEN_SHARE * found[animal].score);
         let mut most = 0.0;
-        let Some((rows, columns)) = heat.around(claim, self.reach) else { return best };
+        let Some((rows, columns)) = heat.around(claim, self.limits.reach) else { return best };
         for row in rows {
             for column in columns.clone() {
                 let value = heat.get(row, column).min(1.0);
@@ -202,10 +205,11 @@ impl CentreOffsets {
                 let at = heat.sharpen(row, column);
                 let away = distance(at, claim);
                 let others = found.iter().enumerate().filter(|(other, _)| *other != animal);
-                if away > self.reach || others.into_iter().any(|(_, other)| distance(at, other.claims[k]) < away) {
+                if away > self.limits.reach || others.into_iter().any(|(_, other)| distance(at, other.claims[k]) < away)
+                {
                     continue;
                 }
-                let worth = value * (1.0 - FAR_LOSS * (away / self.reach).powi(2));
+                let worth = value * (1.0 - FAR_LOSS * (away / self.limits.reach).powi(2));
                 if worth > most {
                     (most, best) = (worth, (at, value));
                 }

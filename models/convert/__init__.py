@@ -1,0 +1,1 @@
+"""Turns networks of other frameworks into model folders: see README.md."""

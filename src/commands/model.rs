@@ -1,0 +1,25 @@
+//! `arenad model`: looks after model folders.
+
+mod inspect;
+
+use super::Failure;
+
+/// What can be done with a model folder.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Checks a model folder and prints what its contract says.
+    Inspect(inspect::Args),
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    match args.action {
+        Action::Inspect(args) => inspect::run(&args),
+    }
+}
