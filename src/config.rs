@@ -2,9 +2,11 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod harvest;
 mod section;
 mod written;
 
+pub use harvest::{Doubts, Harvest};
 pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
 
 use std::net::SocketAddr;
@@ -32,6 +34,8 @@ pub struct Config {
     pub files: Option<Files>,
     /// The live page, if wanted.
     pub web: Option<Web>,
+    /// Doubtful frames kept for labelling, if wanted.
+    pub harvest: Option<Harvest>,
 }
 
 /// Where pictures come from.

@@ -76,6 +76,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
         mqtt: None,
         files: None,
         web: None,
+        harvest: None,
     })
 }
 

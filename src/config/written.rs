@@ -86,8 +86,9 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     let mqtt = top.section("mqtt", |section| read_mqtt(section, secrets)).flatten();
     let files = top.section("files", read_files).flatten();
     let web = top.section("web", read_web).flatten();
+    let harvest = top.section("harvest", harvest::read).flatten();
     top.finish();
-    Some(Config { arena: arena?, camera: camera??, model, tracker, zones, rules, mqtt, files, web })
+    Some(Config { arena: arena?, camera: camera??, model, tracker, zones, rules, mqtt, files, web, harvest })
 }
 
 /// Most rules of one arena.
@@ -310,7 +311,7 @@ mod tests {
     fn the_shortest_configuration_is_enough() {
         let config = Config::read(LEAST, &Secrets::default()).expect("valid");
         assert_eq!((config.arena.as_str(), config.camera.transport), ("a1", Transport::Auto));
-        assert_eq!((config.mqtt, config.files, config.web), (None, None, None));
+        assert_eq!((config.mqtt, config.files, config.web, config.harvest), (None, None, None, None));
     }
 
     #[test]
