@@ -78,7 +78,7 @@ impl Layout {
                 let keypoint = animal.and_then(|animal| *animal.keypoints.get(keypoint)?);
                 match keypoint.filter(|keypoint| is_label(keypoint, score_min)) {
                     Some(Keypoint { at, .. }) => {
-                        let _ = write!(cells, ",{:.2},{:.2}", at.x, at.y);
+                        let _ = write!(cells, ",{:.2},{:.2}", hundredth(at.x), hundredth(at.y));
                     }
                     None => cells.push_str(",,"),
                 }
@@ -118,6 +118,11 @@ impl Layout {
         };
         lines(text.strip_prefix(&self.head)?)?.map(row).collect()
     }
+}
+
+/// Rounded as in `poses.csv`, and never minus zero.
+fn hundredth(value: f32) -> f64 {
+    (f64::from(value) * 100.0).round() / 100.0 + 0.0
 }
 
 fn is_label(keypoint: &Keypoint, score_min: f32) -> bool {

@@ -5,14 +5,16 @@ use crate::config::{Doubts, ZoneArea};
 use crate::handover::{
     Animal, Colour, FramePool, Identity, Keypoint, MAX_KEYPOINTS, PixelFormat, State, TrackId, Vanished, Zone,
 };
+use crate::sink::disk::DiskFile;
 use crate::sink::disk::faulty::FaultyDisk;
 use crate::space::InCamera;
 use crate::stamp::{Stamp, WallTime};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+use std::{fs, io};
 use table::{LABELS, REASONS};
 
 const START: i64 = 1_795_242_780_123_456_789;
@@ -215,7 +217,7 @@ fn animals_of_a_model_without_names_are_told_too() {
     assert_eq!(
         layout.labels("a1-2026-11-21", &[row(layout.cells(&one, 0.5))]),
         "scorer,,,arenad,arenad,arenad,arenad\nbodyparts,,,nose,nose,\"tail, end\",\"tail, end\"\ncoords,,,x,y,x,y\n\
-         labeled-data,a1-2026-11-21,img00000007.png,10.00,20.50,30.00,40.12\n"
+         labeled-data,a1-2026-11-21,img00000007.png,10.00,20.50,30.00,40.13\n"
     );
 }
 
@@ -237,7 +239,7 @@ fn the_folder_is_as_deeplabcut_has_it() {
         "scorer,,,arenad,arenad,arenad,arenad,arenad,arenad,arenad,arenad\nindividuals,,,R,R,R,R,G,G,G,G\n\
          bodyparts,,,nose,nose,\"tail, end\",\"tail, end\",nose,nose,\"tail, end\",\"tail, end\"\n\
          coords,,,x,y,x,y,x,y,x,y\n\
-         labeled-data,a1-2026-11-21,img00000007.png,,,,,,,30.00,40.12\n\
+         labeled-data,a1-2026-11-21,img00000007.png,,,,,,,30.00,40.13\n\
          labeled-data,a1-2026-11-21,img123456789.png,NaN,,,,,,,\n"
     );
     assert_eq!(
@@ -294,36 +296,95 @@ fn the_bytes_are_bounded_too() {
     assert_eq!(counts(&ledger)[3], 0);
 }
 
-#[test]
-fn a_crash_at_any_byte_leaves_a_folder_that_is_whole_after_the_next_start() {
-    // What one frame that replaces another writes and removes, cut at every 7th byte.
-    for bytes in (0..).step_by(7) {
-        let folder = tempfile::tempdir().expect("folder");
-        let disk = FaultyDisk::new();
-        let ledger = Arc::<Ledger>::default();
-        let config = config(folder.path(), 3);
-        let mut harvester =
-            Harvester::on(Box::new(disk.clone()), &config, &info(), Arc::clone(&ledger)).expect("starts");
-        (0..3).for_each(|second| harvester.take(&delivery(unsure(second * 20, 0.5))));
-        disk.fail_after(bytes, 28, false);
-        harvester.take(&delivery(unsure(70, 0.1)));
-        let done = counts(&ledger)[3] == 0;
-        // The process dies here; it could mend nothing.
-        drop(harvester);
-        let (mut harvester, _) = harvester_of(folder.path());
-        let kept = frames(folder.path());
-        assert!(kept.len() == 3 || (kept.len() == 2 && !done), "{bytes}: {kept:?}");
-        harvester.take(&delivery(unsure(200, 0.1)));
-        assert!(frames(folder.path()).contains(&200), "{bytes}");
-        if done {
-            assert!(bytes > 500);
-            return;
-        }
+/// A disk that is gone after so many calls; the call at which it goes writes half of what it was given.
+#[derive(Clone)]
+struct DyingDisk(Arc<AtomicU32>);
+
+impl DyingDisk {
+    fn call(&self) -> io::Result<()> {
+        let left = self.0.load(Relaxed);
+        self.0.store(left.saturating_sub(1), Relaxed);
+        if left == 0 { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }
 }
 
-fn harvester_of(folder: &Path) -> (Harvester, Arc<Ledger>) {
-    harvester(folder, 3)
+impl Disk for DyingDisk {
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        self.call().and_then(|()| SystemDisk.make_folder(folder))
+    }
+    fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.call()?;
+        Ok(Box::new(DyingFile { file: SystemDisk.create(file)?, disk: self.clone() }))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call().and_then(|()| SystemDisk.rename(from, to))
+    }
+    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call().and_then(|()| SystemDisk.replace(from, to))
+    }
+    fn remove(&self, file: &Path) -> io::Result<()> {
+        self.call().and_then(|()| SystemDisk.remove(file))
+    }
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.call().and_then(|()| SystemDisk.sync_folder(folder))
+    }
+}
+
+struct DyingFile {
+    file: Box<dyn DiskFile>,
+    disk: DyingDisk,
+}
+
+impl io::Write for DyingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.disk.call() {
+            self.file.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.file.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl DiskFile for DyingFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.call().and_then(|()| self.file.sync())
+    }
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.disk.call().and_then(|()| self.file.cut(length))
+    }
+    fn is_removed(&self) -> bool {
+        self.file.is_removed()
+    }
+}
+
+#[test]
+fn a_crash_at_any_moment_leaves_a_folder_that_is_whole_after_the_next_start() {
+    // A frame that replaces another in the same folder, at each call to the disk that this takes.
+    for calls in 0.. {
+        let folder = tempfile::tempdir().expect("folder");
+        let disk = DyingDisk(Arc::new(AtomicU32::new(u32::MAX)));
+        let ledger = Arc::<Ledger>::default();
+        let config = config(folder.path(), 2);
+        let mut dying = Harvester::on(Box::new(disk.clone()), &config, &info(), Arc::clone(&ledger)).expect("starts");
+        (0..2).for_each(|second| dying.take(&delivery(unsure(second * 20, 0.5))));
+        disk.0.store(calls, Relaxed);
+        dying.take(&delivery(unsure(30, 0.1)));
+        let done = counts(&ledger)[3] == 0;
+        // Here the process is gone.
+        drop(dying);
+        let (mut next, _) = harvester(folder.path(), 2);
+        let kept = frames(folder.path());
+        assert!([vec![0, 20], vec![0], vec![0, 30]].contains(&kept) && (!done || kept.len() == 2), "{calls}: {kept:?}");
+        next.take(&delivery(unsure(100, 0.1)));
+        assert!(frames(folder.path()).ends_with(&[100]), "{calls}");
+        if done {
+            assert!(calls > 20);
+            return;
+        }
+    }
 }
 
 #[test]
@@ -365,7 +426,7 @@ fn what_somebody_corrected_is_never_touched_again() {
             correct(&day(folder.path()));
             let before = contents(&day(folder.path()));
             if restart {
-                (harvester, ledger) = harvester_of(folder.path());
+                (harvester, ledger) = self::harvester(folder.path(), 3);
             }
             (2..5).for_each(|second| harvester.take(&delivery(unsure(second * 20, 0.1))));
             assert_eq!(contents(&day(folder.path())), before, "{what}, restart {restart}");
@@ -389,7 +450,7 @@ fn hostile_folders_are_left_alone() {
     let head = "image,frame,captured,reason,value,doubt\n";
     let row = "img00000007.png,7,2026-11-21T06:33:00.823456Z,identity,0.250,0.6429\n";
     let labels = table::Layout::new(&info().keypoints, &info().identities).labels("a1-2026-11-21", &[]);
-    let line = "labeled-data,a1-2026-11-21,img00000007.png,,,,,,,30.00,40.12\n";
+    let line = "labeled-data,a1-2026-11-21,img00000007.png,,,,,,,30.00,40.13\n";
     let cases: Vec<Vec<(&str, String)>> = vec![
         vec![("notes.txt", "mine".into())],
         vec![("img00000001.png", "mine".into())],
@@ -433,7 +494,7 @@ fn a_torn_picture_and_what_a_crash_left_are_cleared_away() {
     fs::write(file("img00000020.png"), &whole[..whole.len() / 2]).expect("written");
     fs::remove_file(file("img00000040.png")).expect("removed");
     fs::write(file("img00000060.png.tmp"), "half").expect("written");
-    let (_harvester, _) = harvester_of(folder.path());
+    let (_harvester, _) = self::harvester(folder.path(), 3);
     assert_eq!(frames(folder.path()), [0]);
 }
 
