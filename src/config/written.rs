@@ -339,7 +339,7 @@ mod tests {
                 "camera.stall_ms: got 0; allowed: a whole number from 200 to 60000",
                 "camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
                 "web.listen: got 80; allowed: text in quotes",
-                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, mqtt, files, web",
+                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, mqtt, files, web, harvest",
             ]
         );
     }

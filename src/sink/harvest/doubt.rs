@@ -159,7 +159,7 @@ impl Watch {
     /// A model without identities has one animal; where it vanished is not known.
     fn missing(&self, scene: &Scene) -> Option<Doubt> {
         let missing = if self.identities == 0 {
-            usize::from(seen(&scene.animals).next().is_none() && !self.sheltered.contains(&true))
+            usize::from(seen(&scene.animals).next().is_none() && !self.has_shelter())
         } else {
             scene.animals.iter().filter(|animal| self.is_missing(animal)).count()
         };
@@ -171,9 +171,15 @@ impl Watch {
         let last = match animal.state {
             State::Seen => return false,
             State::Predicted => animal.zone,
-            State::Hidden | State::Unseen => animal.vanished.and_then(|vanished| vanished.zone),
+            State::Hidden => animal.vanished.and_then(|vanished| vanished.zone),
+            // Where it was before the start is not known either.
+            State::Unseen => return !self.has_shelter(),
         };
         last.is_none_or(|zone| self.sheltered.get(usize::from(zone.0)) != Some(&true))
+    }
+
+    fn has_shelter(&self) -> bool {
+        self.sheltered.contains(&true)
     }
 
     fn jump(&self, scene: &Scene) -> Option<Doubt> {

@@ -42,33 +42,36 @@ impl Folder {
             return Err(format!("it holds {other}"));
         }
         let torn = |name: &&String| name.strip_suffix(".tmp").is_some_and(|name| name != "tmp" && is_ours(name));
+        if names.iter().any(|name| name == REASONS) {
+            folder.read_tables(disk, layout)?;
+        } else if !names.iter().all(|name| torn(&name)) {
+            return Err(format!("it holds files but no {REASONS}"));
+        }
         for name in names.iter().filter(torn) {
-            disk.remove(&folder.path.join(name)).map_err(|error| format!("{name}: {error}"))?;
+            folder.remove_file(disk, name).map_err(|error| error.to_string())?;
         }
-        let here = |wanted: &str| names.iter().any(|name| name == wanted);
-        if !here(REASONS) {
-            let others = names.iter().filter(|name| !torn(name)).count();
-            return if others == 0 { Ok(folder) } else { Err(format!("it holds files but no {REASONS}")) };
-        }
-        let text = folder.text(REASONS).map_err(|error| format!("{REASONS}: {error}"))?;
+        Ok(folder)
+    }
+
+    fn read_tables(&mut self, disk: &dyn Disk, layout: &Layout) -> Result<(), String> {
+        let text = self.text(REASONS).map_err(|error| format!("{REASONS}: {error}"))?;
         let listed = read_reasons(&text).ok_or_else(|| format!("{REASONS} is not as arenad writes it"))?;
-        let labels = match folder.text(LABELS) {
+        let labels = match self.text(LABELS) {
             // A crash in the middle of the first frame.
-            Err(error) if error.kind() == ErrorKind::NotFound && listed.len() <= 1 => layout.labels(&folder.name, &[]),
+            Err(error) if error.kind() == ErrorKind::NotFound && listed.len() <= 1 => layout.labels(&self.name, &[]),
             text => text.map_err(|error| format!("{LABELS}: {error}"))?,
         };
         let cells = layout
-            .read_labels(&folder.name, &labels)
+            .read_labels(&self.name, &labels)
             .ok_or_else(|| format!("{LABELS} is not as arenad writes it for this model"))?;
         let mut by_image: BTreeMap<&str, &Row> = listed.iter().map(|row| (row.image.as_str(), row)).collect();
         for (image, cells) in cells {
             let row = by_image.remove(image).ok_or_else(|| format!("{LABELS} has {image}, unlike {REASONS}"))?;
-            if let Some(bytes) = whole_png(&folder.path.join(image)) {
-                folder.rows.push(Row { bytes, cells: cells.to_owned(), ..row.clone() });
+            if let Some(bytes) = whole_png(&self.path.join(image)) {
+                self.rows.push(Row { bytes, cells: cells.to_owned(), ..row.clone() });
             }
         }
-        folder.mend(disk, layout, &listed).map_err(|error| error.to_string())?;
-        Ok(folder)
+        self.mend(disk, layout, &listed).map_err(|error| error.to_string())
     }
 
     /// Takes the pictures that lack labels, and the rows that lack pictures, off the disk.

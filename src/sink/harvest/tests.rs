@@ -168,7 +168,11 @@ fn an_animal_in_a_sheltered_zone_is_not_missing() {
     assert_eq!(told(State::Predicted, Some(Zone(1)), None), None);
     assert_eq!(told(State::Hidden, None, Some(0)), Some(Reason::Missing));
     assert_eq!(told(State::Hidden, Some(Zone(1)), None), Some(Reason::Missing));
-    assert_eq!(told(State::Unseen, None, None), Some(Reason::Missing));
+    assert_eq!(told(State::Unseen, None, None), None);
+    let mut open = Watch::new(config(Path::new(""), 1).doubts, Duration::ZERO, 2, 2, &info().zones[..1]);
+    let mut scene = scene(0);
+    scene.animals[0].state = State::Unseen;
+    assert_eq!(open.look(&scene).map(|doubt| doubt.reason), Some(Reason::Missing));
 }
 
 #[test]
@@ -453,7 +457,7 @@ fn hostile_folders_are_left_alone() {
     let line = "labeled-data,a1-2026-11-21,img00000007.png,,,,,,,30.00,40.13\n";
     let cases: Vec<Vec<(&str, String)>> = vec![
         vec![("notes.txt", "mine".into())],
-        vec![("img00000001.png", "mine".into())],
+        vec![("img00000001.png", "mine".into()), ("img00000002.png.tmp", "mine".into())],
         vec![(LABELS, labels.clone())],
         vec![(REASONS, "garbage\n".into())],
         vec![(REASONS, format!("{head}{row}img\n")), (LABELS, labels.clone())],
