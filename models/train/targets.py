@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .labels import ABSENT, SEEN
+from .labels import COVERED, SEEN, UNASKED
 from .net import BODY_STRIDE, KEYPOINT_STRIDE, OFFSET_UNIT
 
 KEYPOINT_SIGMA_PX = 1.2 * KEYPOINT_STRIDE
@@ -12,6 +12,8 @@ KEYPOINT_SIGMA_PX = 1.2 * KEYPOINT_STRIDE
 CENTRE_SIGMA_PX = 5.0
 # Cells this near to a centre answer for its animal.
 BODY_RADIUS_PX = 16.0
+# An animal of no identity: the answer shall be that it may be anyone.
+NOBODY = -1
 CENTRE_NAMES = ("cntr", "centre", "center", "body_center", "bodycenter", "spine2", "mid_body")
 
 
@@ -30,8 +32,8 @@ def bump(xs, ys, x, y, sigma):
     return np.exp(-((ys - y) ** 2) / (2 * sigma**2))[:, None] * np.exp(-((xs - x) ** 2) / (2 * sigma**2))[None]
 
 
-def draw(points: np.ndarray, state: np.ndarray, size: int, centre: int | None) -> dict[str, np.ndarray]:
-    """Targets of a square crop whose animals have `points` (A, K, 2) in crop pixels and `state` (A, K)."""
+def draw(points: np.ndarray, state: np.ndarray, size: int, centre: int | None, identities: int) -> dict[str, np.ndarray]:
+    """Targets of a square crop whose animals have `points` (A, K, 2) in crop pixels and `state` (A, K); the first `identities` have names."""
     animals, count = state.shape
     ks, bs = grid(size, KEYPOINT_STRIDE), grid(size, BODY_STRIDE)
     cells = len(bs)
@@ -41,7 +43,7 @@ def draw(points: np.ndarray, state: np.ndarray, size: int, centre: int | None) -
     who, who_weight = np.zeros((cells, cells), np.int64), np.zeros((cells, cells), np.float32)
     nearest = np.full((cells, cells), np.inf, np.float32)
     for a in range(animals):
-        known = state[a] != ABSENT
+        known = state[a] >= COVERED
         seen = (state[a] == SEEN) & (points[a] >= -0.5).all(1) & (points[a] < size - 0.5).all(1)
         if not seen.any():
             continue
@@ -49,7 +51,7 @@ def draw(points: np.ndarray, state: np.ndarray, size: int, centre: int | None) -
             np.maximum(keypoints[k], bump(ks, ks, *points[a, k], KEYPOINT_SIGMA_PX), out=keypoints[k])
         middle = points[a, centre] if centre is not None and known[centre] else points[a][known].mean(0)
         blob = bump(bs, bs, *middle, CENTRE_SIGMA_PX).astype(np.float32)
-        if seen.sum() * 4 < count:
+        if seen.sum() * 4 < (state[a] != UNASKED).sum():
             # A tail alone: neither an animal nor none.
             heat_weight = np.minimum(heat_weight, 1 - blob)
             continue
@@ -57,7 +59,7 @@ def draw(points: np.ndarray, state: np.ndarray, size: int, centre: int | None) -
         away = np.hypot(bs[None] - middle[0], bs[:, None] - middle[1])
         mine = (away < BODY_RADIUS_PX) & (away < nearest)
         nearest[mine] = away[mine]
-        who[mine], who_weight[mine] = a, blob[mine]
+        who[mine], who_weight[mine] = (a if a < identities else NOBODY), blob[mine]
         for k in range(count):
             offset_weight[k][mine] = blob[mine] * known[k]
             offsets[2 * k][mine] = (points[a, k, 0] - np.broadcast_to(bs[None], (cells, cells))[mine]) / OFFSET_UNIT
@@ -65,6 +67,7 @@ def draw(points: np.ndarray, state: np.ndarray, size: int, centre: int | None) -
     return dict(
         keypoints=keypoints, centre=heat[None], centre_weight=heat_weight[None], offsets=offsets,
         offset_weight=offset_weight, identity=who, identity_weight=who_weight,
+        keypoint_weight=(state != UNASKED).any(0).astype(np.float32)[:, None, None],
     )  # fmt: skip
 
 
@@ -86,7 +89,7 @@ def loss(raw: dict, want: dict) -> dict[str, torch.Tensor]:
     animals = want["centre"].sum() / cells_of(CENTRE_SIGMA_PX / BODY_STRIDE)
     points = want["keypoints"].sum() / cells_of(KEYPOINT_SIGMA_PX / KEYPOINT_STRIDE)
     # Thin parts, such as a tail's end, would else be answered too timidly to be found.
-    bold = 1 + 4 * want["keypoints"]
+    bold = (1 + 4 * want["keypoints"]) * want["keypoint_weight"]
     parts = {
         "keypoints": maps(raw["keypoints"], want["keypoints"], bold, points),
         "centre": maps(raw["centre"], want["centre"], want["centre_weight"], animals),
@@ -95,6 +98,8 @@ def loss(raw: dict, want: dict) -> dict[str, torch.Tensor]:
     miss = F.smooth_l1_loss(raw["offsets"], want["offsets"], reduction="none", beta=1 / 16)
     parts["offsets"] = 4 * (miss * weight).sum() / weight.sum().clamp(min=1)
     if raw["identity"].shape[1]:
-        each = F.cross_entropy(raw["identity"], want["identity"], reduction="none")
+        likely = F.log_softmax(raw["identity"], 1)
+        own = -likely.gather(1, want["identity"].clamp(min=0)[:, None])[:, 0]
+        each = torch.where(want["identity"] == NOBODY, -likely.mean(1), own)
         parts["identity"] = 0.5 * (each * want["identity_weight"]).sum() / want["identity_weight"].sum().clamp(min=1)
     return parts
