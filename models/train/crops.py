@@ -50,12 +50,13 @@ def specks(rng: np.random.Generator, image: np.ndarray, points: np.ndarray) -> N
 class Crops:
     """Endless batches. One thread prepares them: OpenCV works outside Python's lock."""
 
-    def __init__(self, labels: Labels, swaps: list[tuple[int, int]], settings):
+    def __init__(self, labels: Labels, swaps: list[tuple[int, int]], parents: list[int], settings):
         self.labels, self.size, self.batch, self.zoom = labels, settings.crop, settings.batch, settings.zoom
         self.order = np.arange(len(labels.keypoints))
         for left, right in swaps:
             self.order[[left, right]] = right, left
         self.centre = centre_index(labels.keypoints)
+        self.parents = parents
         self.drawn = np.cumsum(labels.weights)[:-1]
         self.rng = np.random.default_rng(settings.seed)
         self.ready: queue.Queue = queue.Queue(4)
@@ -89,7 +90,7 @@ class Crops:
         if rng.random() < 0.3:
             specks(rng, image, points[state >= COVERED])
         image = light(rng, image)
-        return image[:, :, ::-1], draw(points.astype(np.float32), state, self.size, self.centre, len(self.labels.identities))
+        return image[:, :, ::-1], draw(points.astype(np.float32), state, self.size, self.centre, len(self.labels.identities), self.parents)
 
     def next(self) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The next batch: pictures (N, 3, size, size) 0 to 1 RGB, and targets."""

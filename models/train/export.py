@@ -18,7 +18,7 @@ from .fit import mirrored
 from .net import BODY_STRIDE, KEYPOINT_STRIDE, Deployed, Net
 from .score import heads_of, score
 
-HEADS = ("keypoints", "centre", "offsets", "identity")
+HEADS = ("keypoints", "centre", "offsets", "parents", "identity")
 
 
 def load(checkpoint: Path) -> tuple[Deployed, dict]:
@@ -31,7 +31,7 @@ def load(checkpoint: Path) -> tuple[Deployed, dict]:
 
 def write_onnx(deployed: Deployed, path: Path, width: int, height: int) -> None:
     """Writes the network with batch norm folded away, without nodes that only copy, weights named after their place in `Net`."""
-    names = HEADS if deployed.net.identities else HEADS[:3]
+    names = HEADS if deployed.net.identities else HEADS[:4]
     torch.onnx.export(
         deployed, (torch.zeros(1, 3, height, width),), str(path),
         input_names=["image"], output_names=list(names), opset_version=17, dynamo=False,
@@ -53,9 +53,10 @@ def contract(args, info: dict, scores: dict, settings: Decoder, files: list[File
     keypoints, identities = info["keypoints"], info["identities"]
     rows, cols = args.height, args.width
     colours = dict(pair.split("=") for pair in args.colours.split(",") if pair)
-    channels = {"keypoints": len(keypoints), "centre": 1, "offsets": 2 * len(keypoints), "identity": len(identities)}
+    ways = 2 * len(keypoints)
+    channels = {"keypoints": len(keypoints), "centre": 1, "offsets": ways, "parents": ways, "identity": len(identities)}
     outputs = []
-    for head in HEADS[: 4 if identities else 3]:
+    for head in HEADS[: 5 if identities else 4]:
         stride = KEYPOINT_STRIDE if head == "keypoints" else BODY_STRIDE
         outputs.append(Output(head, head, (1, channels[head], rows // stride, cols // stride), stride))
     accuracy = round(scores["identity_accuracy"], 4) if identities else None
@@ -68,7 +69,7 @@ def contract(args, info: dict, scores: dict, settings: Decoder, files: list[File
         identities=[(name, colours.get(name, "#c0c0c0")) for name in identities],
         width=cols,
         height=rows,
-        decoder={"kind": "centre-offsets", **dataclasses.asdict(settings)},
+        decoder={"kind": "centre-offsets", **settings.written(keypoints)},
         outputs=outputs,
         files=files,
         training=Training(
@@ -114,7 +115,7 @@ def main() -> None:
     args = parser.parse_args()
     deployed, info = load(args.checkpoint)
     info["command"] = args.command or info["command"]
-    settings = Decoder()
+    settings = Decoder(parents=tuple(info["parents"]))
     val = dlc.read([args.val], info["keypoints"], info["identities"])
     scores = score(lambda image: heads_of(deployed, image), val, settings).summary()
     print(json.dumps(scores))

@@ -60,7 +60,7 @@ def main() -> None:
 def finish(args, net, own: dlc.Labels, val: dlc.Labels) -> None:
     """Model folder, report and quantised files."""
     deployed, info = load(args.out / "last.pt")
-    folder, decoder = args.out / "model", Decoder()
+    folder, decoder = args.out / "model", Decoder(parents=tuple(info["parents"]))
     folder.mkdir(exist_ok=True)
     notes = [f"Learnt from {len(own.stills)} frames, scored on {len(val.stills)} that it never saw.", info["command"]]
     total = report.write(args.out / "report.html", args.name or args.out.name, lambda image: heads_of(deployed, image), val, decoder, notes)
@@ -69,7 +69,8 @@ def finish(args, net, own: dlc.Labels, val: dlc.Labels) -> None:
     args.scores_on = f"{len(val.stills)} labelled frames, the last {args.val_share:.0%} of each folder"
     write_onnx(deployed, folder / "model.onnx", args.width, args.height)
     write(folder, contract(args, info, total.summary(), decoder, [File("model.onnx", "fp32", 0.0)]))
-    quantise.quantise(folder, val, own, pictures=64, loss_max=0.01, seed=args.seed)
+    pictures = quantise.picked([still.path for still in own.stills], 64, args.seed)
+    quantise.quantise(folder, val, pictures, loss_max=0.01)
     print(json.dumps(total.summary()))
     print(f"model: {folder}\nreport: {args.out / 'report.html'}", file=sys.stderr)
 

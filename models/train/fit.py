@@ -17,7 +17,7 @@ from .decode import Decoder
 from .labels import Labels
 from .net import WIDTHS, Deployed, Net
 from .score import heads_of, score
-from .targets import loss
+from .targets import loss, tree
 
 SIDES = (("L_", "R_"), ("left", "right"), ("Left", "Right"), ("l_", "r_"))
 
@@ -96,7 +96,7 @@ class Run:
     """One training and what it leaves in its folder: `last.pt` and `log.txt`."""
 
     def __init__(self, data: Labels, val: Labels, settings: Settings):
-        self.data, self.val, self.settings = data, val, settings
+        self.data, self.val, self.settings, self.parents = data, val, settings, tree(data)
         settings.out.mkdir(parents=True, exist_ok=True)
         self.log = open(settings.out / "log.txt", "a", buffering=1)
 
@@ -109,7 +109,7 @@ class Run:
         """Writes `last.pt` so that it is whole at any moment."""
         info = {"keypoints": self.data.keypoints, "identities": self.data.identities, "widths": list(net.widths)}
         info |= {"norm": net.norm, "scores": scores, "command": self.settings.command, "seed": self.settings.seed}
-        info |= {"stills": len(self.data.stills)}
+        info |= {"stills": len(self.data.stills), "parents": self.parents}
         part = self.settings.out / "last.part"
         torch.save({"net": net.state_dict(), "info": json.dumps(info)}, part)
         part.replace(self.settings.out / "last.pt")
@@ -122,7 +122,7 @@ class Run:
         torch.manual_seed(settings.seed)
         net = begin(self.data, settings).to(memory_format=torch.channels_last).train()
         mean, optimiser = Mean(net), optimiser_of(net, settings.lr)
-        crops = Crops(self.data, mirrored(self.data.keypoints), settings)
+        crops = Crops(self.data, mirrored(self.data.keypoints), self.parents, settings)
         size = sum(p.numel() for p in net.parameters())
         self.say(f"{len(self.data.stills)} stills, {len(self.val.stills)} for scores, {size} parameters")
         began = saved = time.monotonic()
@@ -147,7 +147,8 @@ class Run:
                 saved = time.monotonic()
         bar.close()
         deployed = Deployed(mean.net).eval()
-        scores = score(lambda image: heads_of(deployed, image), self.val, Decoder(), most=600).summary()
+        decoder = Decoder(parents=tuple(self.parents))
+        scores = score(lambda image: heads_of(deployed, image), self.val, decoder, most=600).summary()
         self.say(json.dumps(scores))
         self.save(mean.net, scores)
         return mean.net, scores

@@ -44,7 +44,8 @@ class Net(nn.Module):
     does without and trains twice as fast.
 
     Returns `keypoints` (N, K, H/4, W/4) logits, `centre` (N, 1, H/8, W/8) logits, `offsets` (N, 2K, H/8, W/8) in OFFSET_UNIT
-    model pixels (x and y of each keypoint in turn), `identity` (N, I, H/8, W/8) logits (no channel where I is 0).
+    model pixels (x and y of each keypoint in turn), `identity` (N, I, H/8, W/8) logits (no channel where I is 0) and `parents`
+    (N, 2K, H/8, W/8), from where a keypoint is to its parent in the body's tree, in OFFSET_UNIT too.
     """
 
     def __init__(self, keypoints: int, identities: int, widths: tuple[int, ...] = WIDTHS, norm: bool = False):
@@ -62,7 +63,7 @@ class Net(nn.Module):
         self.trunk = nn.Sequential(Conv(w8, last, norm), Block(last, norm))
         # Four channels a keypoint at stride 8 are its 2x2 cells at stride 4: far cheaper than a convolution at stride 4.
         self.keypoint_head = nn.Conv2d(last, 4 * keypoints, 1)
-        self.body_head = nn.Conv2d(last, 1 + 2 * keypoints + identities, 1)
+        self.body_head = nn.Conv2d(last, 1 + 4 * keypoints + identities, 1)
         # Nearly all cells hold nothing: start there.
         nn.init.constant_(self.keypoint_head.bias, -4.0)
         nn.init.constant_(self.body_head.bias[:1], -4.0)
@@ -78,7 +79,8 @@ class Net(nn.Module):
             "keypoints": F.pixel_shuffle(self.keypoint_head(u8), 2),
             "centre": body[:, :1],
             "offsets": body[:, 1 : 1 + 2 * self.keypoints],
-            "identity": body[:, 1 + 2 * self.keypoints :],
+            "identity": body[:, 1 + 2 * self.keypoints : 1 + 2 * self.keypoints + self.identities],
+            "parents": body[:, 1 + 2 * self.keypoints + self.identities :],
         }
 
 
@@ -97,6 +99,7 @@ class Deployed(nn.Module):
     def forward(self, image):
         raw = self.net(image)
         heads = [torch.sigmoid(raw["keypoints"]), torch.sigmoid(raw["centre"]), raw["offsets"] * OFFSET_UNIT]
+        heads.append(raw["parents"] * OFFSET_UNIT)
         if self.net.identities:
             heads.append(raw["identity"])
         return tuple(heads)

@@ -50,13 +50,13 @@ def tensor(image: np.ndarray, shape, mean: np.ndarray, scale: np.ndarray) -> np.
 
 
 def runner(file: Path, mean: np.ndarray, scale: np.ndarray):
-    """What `score` calls: a BGR picture to four heads (an empty one where the model has no identities)."""
+    """What `score` calls: a BGR picture to five heads (an empty one where the model has no identities)."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
 
     def run(image):
         heads = [head[0] for head in session.run(None, {entry.name: tensor(image, entry.shape, mean, scale)})]
-        return heads if len(heads) == 4 else [*heads, np.zeros((0, *heads[1].shape[1:]), np.float32)]
+        return heads if len(heads) == 5 else [*heads, np.zeros((0, *heads[1].shape[1:]), np.float32)]
 
     return run
 
@@ -82,18 +82,30 @@ def write(source: Path, target: Path, precision: str, paths: list[Path], mean: n
     onnx.checker.check_model(str(target), full_check=True)
 
 
-def quantise(folder: Path, val: dlc.Labels, labels: dlc.Labels, pictures: int, loss_max: float, seed: int, say=print) -> None:
-    """Writes both files with ranges from `labels`, scores all three on `val` and states the loss that each may have."""
+def picked(paths: list[Path], most: int, seed: int) -> list[Path]:
+    """At most so many of them, the same ones each time."""
+    return random.Random(seed).sample(paths, min(most, len(paths)))
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """All pictures of a folder and the folders in it, by name."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    if not found:
+        raise SystemExit(f"{folder}: no .png or .jpg in it; give folders of pictures such as the camera takes")
+    return found
+
+
+def quantise(folder: Path, val: dlc.Labels, pictures: list[Path], loss_max: float, say=print) -> None:
+    """Writes both files with ranges from `pictures`, scores all three on `val` and states the loss that each may have."""
     contract = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
     mean, scale = (np.array(contract["input"][key], np.float32) for key in ("mean", "scale"))
-    decoder = {key: it for key, it in contract["decoder"].items() if key != "kind"}
-    picked = random.Random(seed).sample(labels.stills, min(pictures, len(labels.stills)))
+    decoder = Decoder.read(contract["decoder"], contract["keypoints"])
     files = [File("model.onnx", "fp32", 0.0)]
     for precision, name in NAMES.items():
-        write(folder / "model.onnx", folder / name, precision, [still.path for still in picked], mean, scale)
+        write(folder / "model.onnx", folder / name, precision, pictures, mean, scale)
         files.append(File(name, precision, loss_max))
     for file in files:
-        figures = score(runner(folder / file.name, mean, scale), val, Decoder(**decoder), most=200).summary()
+        figures = score(runner(folder / file.name, mean, scale), val, decoder, most=200).summary()
         words = " ".join(f"{name} {value:.4f}" for name, value in figures.items())
         say(f"{file.name} ({(folder / file.name).stat().st_size} bytes): {words}")
     rewrite_files(folder, files)
@@ -103,17 +115,16 @@ def main() -> None:
     """Quantises a folder."""
     parser = argparse.ArgumentParser(prog="python -m train.quantise", description=__doc__)
     parser.add_argument("folder", type=Path, help="model folder with model.onnx and model.toml")
-    parser.add_argument("--labels", nargs="+", required=True, metavar="DIR", help="DeepLabCut folders whose pictures set the ranges")
+    parser.add_argument("--pictures", type=Path, nargs="+", required=True, metavar="DIR", help="folders whose pictures set the ranges")
+    parser.add_argument("--each", type=int, default=48, help="how many pictures of each folder (default 48)")
     parser.add_argument("--val", required=True, metavar="DIR", help="DeepLabCut folder to score on")
-    parser.add_argument("--pictures", type=int, default=64, help="how many of them (default 64)")
     parser.add_argument("--loss-max", type=float, default=0.01, help="share of accuracy that a file may lose (default 0.01)")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     contract = tomllib.loads((args.folder / "model.toml").read_text(encoding="utf-8"))
-    identities = [one["name"] for one in contract["identities"]]
-    labels = dlc.read(args.labels, contract["keypoints"], identities)
-    val = dlc.read([args.val], contract["keypoints"], identities)
-    quantise(args.folder, val, labels, args.pictures, args.loss_max, args.seed)
+    val = dlc.read([args.val], contract["keypoints"], [one["name"] for one in contract["identities"]])
+    pictures = [one for folder in args.pictures for one in picked(pictures_below(folder), args.each, args.seed)]
+    quantise(args.folder, val, pictures, args.loss_max)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def heads_of(deployed: Deployed, image: np.ndarray) -> list[np.ndarray]:
     batch = torch.from_numpy(np.ascontiguousarray(image[:, :, ::-1])).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         heads = [head[0].numpy() for head in deployed(batch.contiguous(memory_format=torch.channels_last))]
-    return heads if len(heads) == 4 else [*heads, np.zeros((0, *heads[1].shape[1:]), np.float32)]
+    return heads if len(heads) == 5 else [*heads, np.zeros((0, *heads[1].shape[1:]), np.float32)]
 
 
 class Score:
@@ -116,7 +116,7 @@ def padded(image: np.ndarray) -> np.ndarray:
 def score(run, labels: Labels, settings: Decoder, most: int | None = None, each=None) -> Score:
     """Runs the network over the stills (all, or about `most` of them) and scores its poses.
 
-    `run` takes a BGR picture whose sides are multiples of 32 and gives four heads. `each` is told of every picture: still, poses, badness.
+    `run` takes a BGR picture whose sides are multiples of 32 and gives five heads. `each` is told of every picture: still, poses, badness.
     """
     total = Score(labels.keypoints, len(labels.identities))
     step = max(1, len(labels.stills) // most) if most else 1
