@@ -48,7 +48,7 @@ def hold(what, folder, most):
     for day in sorted((folder / "labeled-data").iterdir()):
         table = pd.read_csv(day / "CollectedData_arenad.csv", header=[0, 1, 2, 3], index_col=[0, 1, 2])
         reasons = pd.read_csv(day / "harvest.csv", parse_dates=["captured"])
-        read = labels.read_table(day / "CollectedData_arenad.csv")
+        read = labels.read([day])
         images = [key[2] for key in table.index]
         pictures = sorted(path.name for path in day.glob("*.png"))
         whole = all(np.asarray(Image.open(day / name)).shape == (480, 640, 3) for name in pictures)
@@ -56,7 +56,7 @@ def hold(what, folder, most):
         same = np.stack([still.points[still.state == labels.SEEN].sum() for still in read.stills]) if read.stills else []
         there = all(still.path.exists() and still.path.parent == day for still in read.stills)
         check(f"{what}: {day.name}: pictures, labels and reasons agree", agree and whole and there, f"{len(pictures)} frames")
-        check(f"{what}: {day.name}: pandas and labels.py read the same", np.allclose(same, np.nansum(table.to_numpy(float), axis=1), rtol=1e-4))
+        check(f"{what}: {day.name}: pandas and the training read the same", np.allclose(same, np.nansum(table.to_numpy(float), axis=1), rtol=1e-4))
         check(f"{what}: {day.name}: the names are the model's", list(table.columns.levels[1]) == sorted(read.identities) and
               set(table.columns.levels[2]) == set(read.keypoints) and table.columns.names == ["scorer", "individuals", "bodyparts", "coords"])
         frames += len(images)
