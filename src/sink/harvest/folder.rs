@@ -130,8 +130,9 @@ impl Folder {
             .and_then(|()| self.put_labels(disk, layout));
         if added.is_err() {
             self.rows.pop();
-            // Where this fails too, the next start does it.
+            // Where this fails too, the next frame or the next start does it.
             let _ = disk.remove(&picture);
+            let _ = self.put_reasons(disk, &self.rows);
         }
         added
     }
