@@ -106,16 +106,24 @@ impl Folder {
     }
 
     /// The labels are as this program wrote them and nobody has put others beside them.
-    pub(super) fn is_untouched(&self, layout: &Layout) -> bool {
-        let alone = match self.names() {
-            Ok(names) => !names.iter().any(|name| is_foreign(name)),
-            Err(error) => error.kind() == ErrorKind::NotFound && self.rows.is_empty(),
+    ///
+    /// # Errors
+    /// The disk does not tell at present.
+    pub(super) fn is_untouched(&self, layout: &Layout) -> Result<bool, HarvestError> {
+        let names = match self.names() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(self.rows.is_empty()),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(false),
+            names => names.map_err(|source| HarvestError::Folder { folder: self.path.clone(), source })?,
         };
-        alone
-            && match self.text(LABELS) {
-                Ok(text) => !self.rows.is_empty() && text == layout.labels(&self.name, &self.rows),
-                Err(error) => error.kind() == ErrorKind::NotFound && self.rows.is_empty(),
-            }
+        if names.iter().any(|name| is_foreign(name)) {
+            return Ok(false);
+        }
+        match self.text(LABELS) {
+            Ok(text) => Ok(!self.rows.is_empty() && text == layout.labels(&self.name, &self.rows)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.rows.is_empty()),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::FileTooLarge) => Ok(false),
+            Err(source) => Err(HarvestError::Folder { folder: self.path.clone(), source }),
+        }
     }
 
     /// Keeps a picture.

@@ -61,7 +61,7 @@ impl Store {
         mut row: Row,
         picture: impl FnOnce() -> Result<Vec<u8>, HarvestError>,
     ) -> Result<bool, HarvestError> {
-        row.captured = WallTime(row.captured.0 - row.captured.0.rem_euclid(1000));
+        row.captured = WallTime(row.captured.0.saturating_sub(row.captured.0.rem_euclid(1000)));
         row.bytes = 1;
         if self.choose(&row).is_none() {
             return Ok(false);
@@ -101,7 +101,7 @@ impl Store {
     fn remove_all(&mut self, gone: &[(String, String)]) -> Result<bool, HarvestError> {
         for (name, image) in gone {
             let Some(at) = self.folders.iter().position(|folder| folder.name() == name) else { continue };
-            if !self.is_untouched(at) {
+            if !self.is_untouched(at)? {
                 return Ok(false);
             }
             self.folders[at].remove(&*self.disk, &self.layout, image)?;
@@ -118,9 +118,9 @@ impl Store {
             let known = self.folders.iter().position(|folder| folder.name() == name);
             let at = match known {
                 // Frame numbers count from 0 in each run, so one day may have a number twice.
-                Some(at) if self.folders[at].holds(&row.image) || !self.is_untouched(at) => continue,
+                Some(at) if self.folders[at].holds(&row.image) || !self.is_untouched(at)? => continue,
                 Some(at) => at,
-                None if self.root.join(&name).symlink_metadata().is_ok() => continue,
+                None if !self.is_free(&name) => continue,
                 None => {
                     self.folders.push(Folder::new(&self.root, name));
                     self.folders.len() - 1
@@ -135,13 +135,18 @@ impl Store {
     }
 
     /// A folder that somebody changed is theirs from then on: it is forgotten, and the indexes behind it move up.
-    fn is_untouched(&mut self, at: usize) -> bool {
-        let untouched = self.folders[at].is_untouched(&self.layout);
+    fn is_untouched(&mut self, at: usize) -> Result<bool, HarvestError> {
+        let untouched = self.folders[at].is_untouched(&self.layout)?;
         if !untouched {
             let folder = self.folders.remove(at);
             tracing::info!("harvest: {} was changed by somebody else and is left alone", folder.path().display());
         }
-        untouched
+        Ok(untouched)
+    }
+
+    /// Nothing of that name is there; a disk that does not tell is no proof.
+    fn is_free(&self, name: &str) -> bool {
+        self.root.join(name).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 }
 

@@ -503,6 +503,21 @@ fn a_torn_picture_and_what_a_crash_left_are_cleared_away() {
 }
 
 #[test]
+fn a_clock_at_its_ends_is_survived() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (mut harvester, ledger) = harvester(folder.path(), 10);
+    for (frame, captured) in [i64::MIN, i64::MAX, -1, 0].into_iter().enumerate() {
+        let mut scene = unsure(frame as u64, 0.1);
+        scene.stamp.captured = WallTime(captured);
+        harvester.take(&delivery(scene));
+    }
+    assert_eq!(counts(&ledger)[3], 0);
+    assert!(frames(folder.path()).len() >= 3);
+    drop(harvester);
+    let _ = self::harvester(folder.path(), 10);
+}
+
+#[test]
 fn runs_of_one_day_with_the_same_frame_numbers_keep_both_pictures() {
     let folder = tempfile::tempdir().expect("folder");
     for run in 0..2 {
