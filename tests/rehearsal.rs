@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use arenad::rehearsal::{
-    Arena, HEIGHT, IDENTITIES, KEYPOINTS, Look, RehearsalError, Tracks, TrueAnimal, Visibility, WIDTH, i420_from_rgb,
+    Arena, HEIGHT, INDIVIDUALS, KEYPOINTS, Look, RehearsalError, Tracks, TrueAnimal, Visibility, WIDTH, i420_from_rgb,
     write_stills,
 };
 
@@ -239,7 +239,7 @@ fn stills_are_a_deeplabcut_folder() {
             let text = std::fs::read_to_string(inside.join(file)).unwrap();
             let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split(',').collect()).collect();
             assert_eq!(lines.len(), 4 + count);
-            assert!(lines.iter().all(|l| l.len() == 1 + IDENTITIES.len() * KEYPOINTS.len() * coords));
+            assert!(lines.iter().all(|l| l.len() == 1 + INDIVIDUALS.len() * KEYPOINTS.len() * coords));
             assert_eq!(
                 ["scorer", "individuals", "bodyparts", "coords"].to_vec(),
                 lines[..4].iter().map(|l| l[0]).collect::<Vec<_>>()
