@@ -5,6 +5,7 @@ mod body;
 mod dice;
 mod film;
 mod floor;
+mod layout;
 mod lens;
 mod look;
 mod mice;
@@ -15,6 +16,7 @@ mod scenes;
 mod sensor;
 mod stills;
 mod tracks;
+mod variety;
 
 pub use arena::Arena;
 pub use dice::Dice;

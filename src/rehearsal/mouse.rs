@@ -3,6 +3,7 @@
 use super::body::{Build, Posture, TAIL, wrap};
 use super::dice::Dice;
 use super::floor::{Point, SHELTER};
+use super::layout::{Layout, Piece};
 use super::look::Look;
 
 /// A place with a roof.
@@ -63,7 +64,7 @@ pub enum Doing {
 /// One mouse.
 #[derive(Clone, Debug)]
 pub struct Mouse {
-    /// 0 to 3, R G B Y.
+    /// Index into the individuals.
     pub identity: usize,
     /// Its measures.
     pub build: Build,
@@ -153,7 +154,7 @@ impl Mouse {
     }
 
     /// The tail is dragged: each node stays one step behind the last and bends only so far.
-    fn drag_tail(&mut self, dt: f32) {
+    fn drag_tail(&mut self, dt: f32, layout: &Layout) {
         let (root, mut direction) = self.posture.tail_root(&self.build);
         let step = self.build.tail / (TAIL - 1) as f32;
         let jumped = (root[0] - self.posture.tail[0][0]).hypot(root[1] - self.posture.tail[0][1]) > 40.0;
@@ -171,7 +172,9 @@ impl Mouse {
             direction += bend;
             self.posture.tail[i] = [last[0] + direction.cos() * step, last[1] + direction.sin() * step];
         }
-        if let Doing::Inside(den) = self.doing {
+        if let Doing::Inside(den) = self.doing
+            && layout.piece(den) == Piece::Built
+        {
             // Indoors the tail lies along the walls.
             let [l, t, r, b] = room(den);
             for p in &mut self.posture.tail {
@@ -181,7 +184,7 @@ impl Mouse {
     }
 
     /// Rear, stretch and tail follow the trunk.
-    pub fn hold_shape(&mut self, dt: f32) {
+    pub fn hold_shape(&mut self, dt: f32, layout: &Layout) {
         let pace = self.velocity[0].hypot(self.velocity[1]);
         let ease = (6.0 * dt).min(1.0);
         let posture = &mut self.posture;
@@ -195,7 +198,7 @@ impl Mouse {
         posture.upright += (self.goal_upright - posture.upright) * ease;
         posture.stretch += (self.goal_stretch - posture.stretch) * ease;
         posture.stride = (self.clock_s * (4.0 + pace / 9.0)).sin() * (pace / 60.0).min(1.0);
-        self.drag_tail(dt);
+        self.drag_tail(dt, layout);
     }
 }
 

@@ -1,19 +1,18 @@
 //! Scenes that are hard for a network or a tracker: piles, chases, crossings, doors, borders.
 
-use super::mice::free_place;
 use super::mouse::{Den, Doing};
 use super::{Arena, Dice};
 
 /// Sets up a scene that is hard for a network or a tracker.
 pub fn stage(arena: &mut Arena, dice: &mut Dice) {
     let n = arena.mice.all.len();
-    let at = free_place(dice);
+    let at = arena.mice.somewhere(dice);
     let heading = dice.heading();
     for index in 0..n {
         let heading = dice.heading();
         let doing = [Doing::Walk, Doing::Rest, Doing::Rear, Doing::Groom, Doing::Run]
             [dice.pick(&[0.45, 0.15, 0.15, 0.12, 0.13])];
-        let place = free_place(dice);
+        let place = arena.mice.somewhere(dice);
         arena.mice.put(index, place, heading, doing, 2.0);
     }
     arena.mice.shuffle_heights();
@@ -52,22 +51,24 @@ pub fn stage(arena: &mut Arena, dice: &mut Dice) {
             let den = if dice.chance(0.5) { Den::Nest } else { Den::Shelter };
             for k in 0..(1 + dice.below(2)).min(n) {
                 let jitter = [dice.between(-26.0, 26.0), dice.between(-26.0, 26.0)];
-                let (place, doing) = match den {
-                    Den::Nest => ([282.0 + jitter[0] * 0.7, 86.0 + jitter[1]], Doing::Enter(den, 0, true)),
-                    Den::Shelter => ([448.0 + jitter[0], 392.0 + jitter[1] * 0.5], Doing::Enter(den, 0, true)),
+                let built = match den {
+                    Den::Nest => [282.0 + jitter[0] * 0.7, 86.0 + jitter[1]],
+                    Den::Shelter => [448.0 + jitter[0], 392.0 + jitter[1] * 0.5],
                 };
+                let place = arena.mice.layout().den(den, built);
                 let turn = dice.heading();
-                arena.mice.put((first + k) % n, place, turn, doing, 1.5);
+                arena.mice.put((first + k) % n, place, turn, Doing::Enter(den, 0, true), 1.5);
             }
         }
         5 => {
             // Along a border or on a ramp.
+            let [l, t, r, b] = arena.mice.layout().bounds;
             for k in 0..(1 + dice.below(3)).min(n) {
-                let along = dice.between(60.0, 420.0);
+                let along = dice.unit();
                 let place = match dice.below(5) {
-                    0 => [136.0, along],
-                    1 => [504.0, along],
-                    2 => [134.0 + along * 0.8, 420.0],
+                    0 => [l + 2.0, t + along * (b - t)],
+                    1 => [r - 2.0, t + along * (b - t)],
+                    2 => [l + along * (r - l), b - 4.0],
                     3 => [150.0 + dice.between(-14.0, 20.0), 334.0],
                     _ => [480.0 + dice.between(-20.0, 20.0), 192.0],
                 };

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::encode::Rate;
 use super::film::Film;
+use super::layout::Piece;
 use super::scenes::stage;
 use super::{Arena, Dice, HEIGHT, IDENTITIES, INDIVIDUALS, KEYPOINTS, Look, RehearsalError, Truth, Visibility, WIDTH};
 
@@ -42,7 +43,7 @@ fn write_group(dir: &Path, seed: u64, group: u64, size: usize) -> Result<(), Reh
     std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
     let mut dice = Dice::new(seed, 1000 + group);
     let look = if dice.chance(0.06) { Look::typical() } else { Look::random(&mut dice) };
-    let present = residents(&mut dice);
+    let present = residents(look.layout.nest == Piece::Missing, &mut dice);
     let mut arena = Arena::with(seed ^ (group << 20), look, 30.0, &present);
     let mut shot = vec![0u8; WIDTH * HEIGHT * 3];
     let refused = |reason: String| RehearsalError::Picture { path: folder.clone(), reason };
@@ -65,13 +66,21 @@ fn write_group(dir: &Path, seed: u64, group: u64, size: usize) -> Result<(), Reh
     Ok(())
 }
 
-/// Who lives in an arena: mostly the four painted ones.
-fn residents(dice: &mut Dice) -> Vec<usize> {
-    let mut present: Vec<usize> = (0..IDENTITIES.len()).collect();
+/// Who lives in an arena: mostly the four painted ones, in some also animals without paint, in few only those.
+fn residents(bare: bool, dice: &mut Dice) -> Vec<usize> {
+    let painted = IDENTITIES.len();
+    let plain: Vec<usize> = (painted..INDIVIDUALS.len()).take(1 + dice.below(INDIVIDUALS.len() - painted)).collect();
+    if dice.chance(if bare { 0.16 } else { 0.02 }) {
+        return plain;
+    }
+    let mut present: Vec<usize> = (0..painted).collect();
     let absent = dice.pick(&[0.72, 0.14, 0.08, 0.06]);
     for _ in 0..absent {
         let gone = dice.below(present.len());
         present.remove(gone);
+    }
+    if dice.chance(0.2) {
+        present.extend(plain);
     }
     present
 }
