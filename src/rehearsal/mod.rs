@@ -2,6 +2,7 @@
 
 mod arena;
 mod body;
+mod clutter;
 mod dice;
 mod film;
 mod floor;

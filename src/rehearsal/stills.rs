@@ -45,6 +45,10 @@ fn write_group(dir: &Path, seed: u64, group: u64, size: usize) -> Result<(), Reh
     let look = if dice.chance(0.06) { Look::typical() } else { Look::random(&mut dice) };
     let present = residents(look.layout.nest == Piece::Missing, &mut dice);
     let mut arena = Arena::with(seed ^ (group << 20), look, 30.0, &present);
+    let strewn = dice.chance(0.65);
+    if strewn {
+        arena.litter(&mut dice);
+    }
     let mut shot = vec![0u8; WIDTH * HEIGHT * 3];
     let refused = |reason: String| RehearsalError::Picture { path: folder.clone(), reason };
     let mut recorder = Recorder::new(Dice::new(seed, 0x5EED_0000 + group)).map_err(refused)?;
@@ -52,6 +56,8 @@ fn write_group(dir: &Path, seed: u64, group: u64, size: usize) -> Result<(), Reh
     for still in 0..size {
         if still % 2 == 0 {
             stage(&mut arena, &mut dice);
+            let some = strewn && dice.chance(0.7);
+            arena.strew(some, &mut dice);
         }
         let bytes = recorder.still(&mut arena, 4 + dice.below(20), &mut shot).map_err(refused)?;
         let file = folder.join(format!("img{still:04}.jpg"));

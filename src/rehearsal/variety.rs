@@ -27,8 +27,9 @@ impl Look {
             1 => Phase::Dusk,
             _ => Phase::Light,
         };
-        // Even in the logarithm from 0.4 to 1.6.
-        let gain = 0.4 * 4f32.powf(dice.unit());
+        // Even in the logarithm; most cameras are set better than the extremes.
+        let (least, most) = if dice.chance(0.6) { (0.75, 1.4) } else { (0.4, 1.6) };
+        let gain = least * f32::powf(most / least, dice.unit());
         let (light, floor_light) = match phase {
             Phase::Dark => (dice.between(0.8, 1.2), dice.between(0.5, 1.7)),
             Phase::Dusk => (dice.between(0.75, 1.1), dice.between(1.8, 4.0)),
@@ -47,10 +48,10 @@ impl Look {
             light: light * gain.max(if bright { 0.55 } else { 0.4 }),
             floor_light: floor_light * gain.max(if bright { 0.7 } else { 0.4 }),
             // Grain that shows in the dark would be gravel in bright light.
-            bedding: if bright { bedding * 0.5 } else { bedding },
+            bedding: bedding * [1.0, 0.5, 0.3][phase as usize],
             specks: dice.between(0.0, 2.0) * if bright { 0.25 } else { 1.0 },
             furniture: dice.between(0.6, 1.4) * if bright { dice.between(0.15, 0.7) } else { 1.0 },
-            tint: tint(dice),
+            tint: tint(bright, dice),
             walls: if ordinary && phase == Phase::Dark { dice.between(0.5, 1.6) } else { dice.between(0.1, 4.0) },
             fur: if dice.chance(0.75) { fur(dice, 180.0, 238.0) } else { fur(dice, 60.0, 180.0) },
             plain_furs: {
@@ -91,9 +92,11 @@ fn fur(dice: &mut Dice, dark: f32, pale: f32) -> [f32; 3] {
     [base * (1.0 + brown), base, base * (1.0 - brown)]
 }
 
-fn tint(dice: &mut Dice) -> [f32; 3] {
-    let reach = if dice.chance(0.2) { 0.4 } else { 0.12 };
-    [1.12, 0.98, 0.9].map(|v| v * (1.0 + dice.between(-reach, reach)))
+fn tint(bright: bool, dice: &mut Dice) -> [f32; 3] {
+    let reach = if dice.chance(0.2) { 0.4 } else { 0.1 };
+    // Bright floors are more often grey or white than brown.
+    let base = if bright && dice.chance(0.6) { [1.02, 1.0, 0.98] } else { [1.12, 0.98, 0.9] };
+    base.map(|v| v * (1.0 + dice.between(-reach, reach)))
 }
 
 fn paint(identity: usize, phase: Phase, dice: &mut Dice) -> Paint {
