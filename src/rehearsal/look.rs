@@ -76,6 +76,8 @@ pub struct Look {
     pub bulge: f32,
     /// Size of all animals against the nominal one.
     pub size: f32,
+    /// How much their builds differ beyond the ordinary, as a share.
+    pub spread: f32,
     /// Depth of the soft shadow around an animal, 0 to 1.
     pub shadow: f32,
     /// Too much light leaves a coat its hue, as a camera that guards its highlights does.
@@ -132,6 +134,7 @@ impl Look {
             tilt: [0.0; 2],
             bulge: 0.01,
             size: 0.97,
+            spread: 0.0,
             shadow: 0.5,
             guarded: false,
             sun: [0.2, -0.5],

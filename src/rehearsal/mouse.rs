@@ -102,13 +102,20 @@ impl Mouse {
     /// A mouse that rests at `at`.
     pub fn new(identity: usize, at: Point, heading: f32, look: &Look, dice: &mut Dice) -> Self {
         let size = look.size * dice.between(0.92, 1.08);
-        let build = Build {
+        let mut build = Build {
             length: 63.0 * size * dice.between(0.95, 1.06),
             width: 10.8 * size * dice.between(0.9, 1.12),
             tail: 62.0 * size * dice.between(0.85, 1.1),
             ear: 3.1 * size * dice.between(0.75, 1.2),
             waist: dice.between(-0.2, 1.2),
         };
+        if look.spread > 0.0 {
+            let mut other = |v: &mut f32| *v *= 1.0 + look.spread * dice.between(-1.0, 1.0);
+            other(&mut build.length);
+            other(&mut build.width);
+            other(&mut build.tail);
+            other(&mut build.ear);
+        }
         let posture = Posture {
             centre: at,
             head: heading,

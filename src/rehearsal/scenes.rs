@@ -3,8 +3,17 @@
 use super::mouse::{Den, Doing};
 use super::{Arena, Dice};
 
-/// Sets up a scene that is hard for a network or a tracker.
+/// Sets up a scene that is hard for a network or a tracker, with as many animals as there are.
 pub fn stage(arena: &mut Arena, dice: &mut Dice) {
+    set(arena, dice);
+    for index in 0..arena.mice.all.len() {
+        if dice.chance(0.25) {
+            arena.mice.contort(index);
+        }
+    }
+}
+
+fn set(arena: &mut Arena, dice: &mut Dice) {
     let n = arena.mice.all.len();
     let at = arena.mice.somewhere(dice);
     let heading = dice.heading();

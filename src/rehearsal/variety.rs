@@ -53,11 +53,12 @@ impl Look {
             furniture: dice.between(0.6, 1.4) * if bright { dice.between(0.15, 0.7) } else { 1.0 },
             tint: tint(bright, dice),
             walls: if ordinary && phase == Phase::Dark { dice.between(0.5, 1.6) } else { dice.between(0.1, 4.0) },
-            fur: if dice.chance(0.75) { fur(dice, 180.0, 238.0) } else { fur(dice, 60.0, 180.0) },
+            // Paint shows on pale fur; brown under a worn blue would make it grey.
+            fur: if dice.chance(0.8) { fur(dice, 0.5, 180.0, 238.0) } else { fur(dice, 0.3, 90.0, 180.0) },
             plain_furs: {
                 // Littermates look alike.
-                let one = fur(dice, 14.0, 240.0);
-                std::array::from_fn(|_| if dice.chance(0.6) { one } else { fur(dice, 14.0, 240.0) })
+                let one = any_fur(dice);
+                std::array::from_fn(|_| if dice.chance(0.6) { one } else { any_fur(dice) })
             },
             balance: {
                 let warmth = dice.between(-0.08, 0.08);
@@ -72,10 +73,16 @@ impl Look {
             shutter: dice.between(0.05, 0.95),
             shift: [dice.between(-reach, reach), dice.between(-reach, reach)],
             roll: roll + dice.between(-0.087, 0.087),
-            zoom: if faithful { dice.between(0.9, 1.1) } else { dice.between(0.75, 1.3) },
+            zoom: match (faithful, ordinary) {
+                (true, _) => dice.between(0.9, 1.1),
+                (_, true) => dice.between(0.75, 1.3),
+                // A single animal's box is often filmed from near.
+                _ => 0.75 * 2.2f32.powf(dice.unit()),
+            },
             tilt: if dice.chance(0.5) { [0.0; 2] } else { [dice.between(-0.1, 0.1), dice.between(-0.1, 0.1)] },
             bulge: if dice.chance(0.5) { dice.between(-0.02, 0.04) } else { dice.between(-0.08, 0.12) },
             size: dice.between(0.8, 1.22),
+            spread: dice.between(0.0, 0.25),
             shadow: if bright { dice.between(0.05, 0.45) } else { dice.between(0.2, 0.8) },
             guarded: true,
             sun: [dice.between(-1.0, 1.0), dice.between(-1.0, 1.0)],
@@ -84,11 +91,17 @@ impl Look {
     }
 }
 
-/// Any fur from nearly black over brown to white.
-fn fur(dice: &mut Dice, dark: f32, pale: f32) -> [f32; 3] {
+/// Any fur from black over brown to white.
+fn any_fur(dice: &mut Dice) -> [f32; 3] {
+    if dice.chance(0.35) { fur(dice, 1.0, 8.0, 40.0) } else { fur(dice, 1.0, 30.0, 240.0) }
+}
+
+/// Fur of a brightness between `dark` and `pale`, and so far `brown`: 0 not to 1.
+fn fur(dice: &mut Dice, brown: f32, dark: f32, pale: f32) -> [f32; 3] {
     let base = dice.between(dark, pale);
     // Brown is strongest in the middle.
-    let brown = dice.unit() * 0.3 * (1.0 - ((base - 90.0) / 100.0).abs()).max(0.0) + dice.between(-0.02, 0.06);
+    let warm = dice.unit() * 0.22 * (1.0 - ((base - 90.0) / 100.0).abs()).max(0.0);
+    let brown = brown * (warm + dice.between(-0.02, 0.06));
     [base * (1.0 + brown), base, base * (1.0 - brown)]
 }
 
@@ -101,19 +114,21 @@ fn tint(bright: bool, dice: &mut Dice) -> [f32; 3] {
 
 fn paint(identity: usize, phase: Phase, dice: &mut Dice) -> Paint {
     let mut base = COATS[identity];
-    if identity == 2 {
+    match identity {
+        0 => base[2] += dice.between(-4.0, 34.0),
         // The lab's blue leans to cyan on some days, never as far as the mint.
-        base[1] += dice.between(-4.0, 14.0);
+        2 => base[1] += dice.between(-4.0, 12.0),
+        _ => {}
     }
     let light = dice.between(0.62, 1.12);
     // Red has less room: a pale red turns pink, a rich yellow turns orange.
     let mut richer = match identity {
         0 => dice.between(-0.2, 0.1),
         3 => dice.between(-0.25, 0.5),
-        _ => dice.between(-0.3, 0.4),
+        _ => dice.between(-0.2, 0.45),
     };
     if phase == Phase::Light {
-        richer -= dice.between(0.0, 0.2);
+        richer = (richer - dice.between(0.0, 0.15)).max(-0.25);
     }
     let grey = (base[0] + base[1] + base[2]) / 3.0;
     let colour = base.map(|c| ((grey + (c - grey) * (1.0 + richer)) * light + dice.normal() * 3.0).clamp(4.0, 255.0));
@@ -126,8 +141,8 @@ fn paint(identity: usize, phase: Phase, dice: &mut Dice) -> Paint {
         },
         edge: dice.between(0.04, 0.22),
         patchy: dice.between(0.0, 1.0),
-        faded: dice.between(0.0, 0.35),
-        worn: if dice.chance(0.4) { dice.unit() } else { 0.0 },
+        faded: dice.between(0.0, 0.3),
+        worn: if dice.chance(0.4) { dice.between(0.0, 0.9) } else { 0.0 },
         ends: if dice.chance(0.3) { dice.between(0.75, 1.05) } else { 2.0 },
     }
 }
