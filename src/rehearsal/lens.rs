@@ -45,7 +45,9 @@ impl Lens {
     pub fn arena_from_camera(&self, p: [f32; 2]) -> [f32; 2] {
         let (x, y) = (p[0] - CENTRE[0], p[1] - CENTRE[1]);
         let (mut x1, mut y1) = (x, y);
-        for _ in 0..4 {
+        // A stronger lens needs more rounds.
+        let rounds = 4 + (self.bulge.abs() * 150.0 - 2.0).max(0.0) as usize;
+        for _ in 0..rounds {
             let k = 1.0 - self.bulge * (x1 * x1 + y1 * y1) / CORNER_SQUARED;
             (x1, y1) = (x / k, y / k);
         }

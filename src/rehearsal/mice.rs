@@ -71,32 +71,6 @@ impl Mice {
         }
     }
 
-    /// Lets one mouse lie, sit or stand as few do: curled up, stretched out, its tail in a hook. Only for staging.
-    pub fn contort(&mut self, index: usize) {
-        let (kind, turn) = (self.dice.pick(&[0.3, 0.3, 0.4]), if self.dice.chance(0.5) { 1.0 } else { -1.0 });
-        let (tight, bend) = (self.dice.unit(), self.dice.between(-0.3, 0.3));
-        let Some(mouse) = self.all.get_mut(index) else { return };
-        match kind {
-            // Asleep: nose to tail.
-            0 => {
-                (mouse.doing, mouse.left_s, mouse.speed) = (Doing::Rest, 4.0, 0.0);
-                mouse.goal_stretch = 0.6 + 0.15 * tight;
-                mouse.curl = turn * (1.0 + 0.5 * tight);
-                mouse.posture.rear = mouse.posture.trunk - mouse.curl * 0.8;
-                mouse.posture.head = mouse.posture.trunk + mouse.curl;
-                mouse.posture.stretch = mouse.goal_stretch;
-                mouse.lay_tail(turn * (0.1 + 0.2 * tight));
-            }
-            // Reaching out.
-            1 => {
-                mouse.goal_stretch = 1.08 + 0.17 * tight;
-                mouse.posture.stretch = mouse.goal_stretch;
-                mouse.lay_tail(bend);
-            }
-            _ => mouse.lay_tail(bend),
-        }
-    }
-
     fn dice_target(&mut self, from: Point) -> Point {
         for _ in 0..10 {
             // Mice keep to the walls.

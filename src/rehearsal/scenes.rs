@@ -1,15 +1,40 @@
 //! Scenes that are hard for a network or a tracker: piles, chases, crossings, doors, borders.
 
-use super::mouse::{Den, Doing};
+use super::mouse::{Den, Doing, Mouse};
 use super::{Arena, Dice};
 
 /// Sets up a scene that is hard for a network or a tracker, with as many animals as there are.
 pub fn stage(arena: &mut Arena, dice: &mut Dice) {
     set(arena, dice);
-    for index in 0..arena.mice.all.len() {
+    for mouse in &mut arena.mice.all {
         if dice.chance(0.25) {
-            arena.mice.contort(index);
+            contort(mouse, dice);
         }
+    }
+}
+
+/// Lets a mouse lie or sit as few do: curled up, stretched out, its tail in a hook.
+fn contort(mouse: &mut Mouse, dice: &mut Dice) {
+    let (tight, turn) = (dice.unit(), if dice.chance(0.5) { 1.0 } else { -1.0 });
+    match dice.pick(&[0.3, 0.3, 0.4]) {
+        // Asleep: nose to tail.
+        0 => {
+            (mouse.doing, mouse.left_s, mouse.speed) = (Doing::Rest, 4.0, 0.0);
+            mouse.goal_stretch = 0.6 + 0.15 * tight;
+            mouse.goal_upright = 0.0;
+            mouse.curl = turn * (1.0 + 0.5 * tight);
+            mouse.posture.rear = mouse.posture.trunk - mouse.curl * 0.8;
+            mouse.posture.head = mouse.posture.trunk + mouse.curl;
+            mouse.posture.stretch = mouse.goal_stretch;
+            mouse.lay_tail(turn * (0.1 + 0.2 * tight));
+        }
+        // Reaching out.
+        1 => {
+            mouse.goal_stretch = 1.08 + 0.17 * tight;
+            mouse.posture.stretch = mouse.goal_stretch;
+            mouse.lay_tail(turn * 0.3 * dice.unit());
+        }
+        _ => mouse.lay_tail(turn * 0.3 * tight),
     }
 }
 

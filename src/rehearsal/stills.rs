@@ -13,7 +13,8 @@ const GROUP: usize = 12;
 const SCORER: &str = "arenad";
 
 /// Writes `count` stills with truth under `dir/labeled-data/<group>/`: `img0000.jpg` and on, `CollectedData_arenad.csv` in
-/// DeepLabCut's multi-animal layout (empty cells where an animal is hidden or absent), and `Visibility_arenad.csv` of the
+/// DeepLabCut's multi-animal layout (empty cells where an animal is hidden or absent; a column set for each of
+/// [`INDIVIDUALS`]), and `Visibility_arenad.csv` of the
 /// same rows and bodyparts with one coordinate `v`: 1 in view, 0 covered. `progress` is told how many are written.
 pub fn write_stills(
     dir: &Path,
@@ -179,4 +180,42 @@ fn append(index: &str, truth: &Truth, labels: &mut String, seen: &mut String) {
     }
     labels.push('\n');
     seen.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The truth and the JPEG files of a few stills.
+    fn recorded(mut recorder: Recorder) -> (Vec<Truth>, Vec<Vec<u8>>) {
+        let mut arena = Arena::new(4, Look::typical(), 30.0);
+        let mut rgb = vec![0; WIDTH * HEIGHT * 3];
+        let mut files = Vec::new();
+        let mut truths = Vec::new();
+        for steps in [3, 1, 9] {
+            files.push(recorder.still(&mut arena, steps, &mut rgb).expect("whole pictures"));
+            truths.push(arena.truth());
+        }
+        (truths, files)
+    }
+
+    #[test]
+    fn video_changes_the_pictures_but_not_the_labels() {
+        let recorder = |film| Recorder { film, dice: Dice::new(1, 2) };
+        let film = Film::new(Rate::BitsPerSecond(500_000), 30).expect("a rate in range");
+        let (filmed, single) = (recorded(recorder(Some(film))), recorded(recorder(None)));
+        assert_eq!(filmed.0, single.0);
+        assert!(filmed.1.iter().zip(&single.1).all(|(a, b)| a != b));
+    }
+
+    #[test]
+    fn every_kind_of_company_comes_up() {
+        let mut dice = Dice::new(3, 3);
+        let all: Vec<Vec<usize>> = (0..400).map(|_| residents(true, &mut dice)).collect();
+        let painted = |one: &Vec<usize>| one.iter().filter(|i| **i < IDENTITIES.len()).count();
+        assert!(all.iter().all(|one| !one.is_empty() && one.is_sorted()));
+        assert!(all.iter().any(|one| painted(one) == 0) && all.iter().any(|one| one.len() == INDIVIDUALS.len()));
+        let mixed = all.iter().filter(|one| (1..one.len()).contains(&painted(one))).count();
+        assert!((40..130).contains(&mixed), "{mixed} of 400");
+    }
 }
