@@ -10,7 +10,7 @@ mod rehearse;
 mod replay;
 mod run;
 
-use arenad::config::{self, EngineChoice};
+use arenad::config::{self, EngineChoice, PrecisionChoice};
 use clap::{Parser, Subcommand};
 use std::fmt;
 use std::path::PathBuf;
@@ -54,12 +54,15 @@ pub enum Command {
 /// What finds the animals, where no configuration says it.
 #[derive(clap::Args, Debug)]
 pub struct EngineArgs {
-    /// The model's folder; without it, the bundled one.
+    /// The model's folder, or the name of a bundled one; without it, the bundled socialbox.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// What runs the model: auto, built-in or onnxruntime.
     #[arg(long, default_value = "auto", value_parser = engine)]
     engine: EngineChoice,
+    /// Which of the model's files: auto (u8 with ONNX Runtime where there is one, else fp32), fp32, int8 or u8.
+    #[arg(long, default_value = "auto", value_parser = precision)]
+    precision: PrecisionChoice,
     /// ONNX Runtime's library file, where it is not in the usual places.
     #[arg(long, value_name = "FILE")]
     onnxruntime_library: Option<PathBuf>,
@@ -74,6 +77,7 @@ impl EngineArgs {
         config::Model {
             folder: self.model.clone(),
             engine: self.engine,
+            precision: self.precision,
             threads: self.threads,
             library: self.onnxruntime_library.clone(),
         }
@@ -124,6 +128,12 @@ fn engine(text: &str) -> Result<EngineChoice, String> {
         "onnxruntime" => Ok(EngineChoice::OnnxRuntime),
         _ => Err("allowed: auto, built-in, onnxruntime".to_owned()),
     }
+}
+
+/// Reads `--precision`.
+fn precision(text: &str) -> Result<PrecisionChoice, String> {
+    let found = PrecisionChoice::WORDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, fp32, int8, u8".to_owned())
 }
 
 /// Reads `--threads`.

@@ -56,12 +56,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| fatal(format!("{}: {error}; give -o a folder that can be written", poses_path.display())))?;
     let poses = PosesCsv::new(BufWriter::new(poses), "arenad", &info.keypoints, &info.identities).map_err(fatal)?;
     let files = FilesWriter::new(files, info, Arc::clone(&ledger)).map_err(fatal)?;
-    let engine = tracking.engine();
+    let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
     let mut replay = Replay { tracking, files, poses, failure: None };
     replay.play(source, &Arc::clone(&ledger), clock)?;
     let written = replay.finish()?;
-    report(&ledger, engine, began.elapsed(), &args, &written);
+    report(&ledger, &engine, began.elapsed(), &args, &written);
     Ok(())
 }
 

@@ -76,6 +76,7 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     let model = top.section("model", read_model).unwrap_or(Model {
         folder: None,
         engine: EngineChoice::Auto,
+        precision: PrecisionChoice::Auto,
         threads: DEFAULT_THREADS as usize,
         library: None,
     });
@@ -188,10 +189,11 @@ fn read_model(mut section: Section<'_>) -> Model {
             ("onnxruntime", EngineChoice::OnnxRuntime),
         ],
     );
+    let precision = section.choice("precision", PrecisionChoice::Auto, &PrecisionChoice::WORDS);
     let threads = section.whole("threads", DEFAULT_THREADS, 1..=64) as usize;
     let library = section.path("onnxruntime_library");
     section.finish();
-    Model { folder, engine, threads, library }
+    Model { folder, engine, precision, threads, library }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
