@@ -57,12 +57,26 @@ pub struct EngineArgs {
     /// The model's folder, or the name of a bundled one; without it, the bundled socialbox.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// What runs the model: auto, built-in or onnxruntime.
-    #[arg(long, default_value = "auto", value_parser = engine)]
-    engine: EngineChoice,
     /// Which of the model's files: auto (u8 with ONNX Runtime where there is one, else fp32), fp32, int8 or u8.
     #[arg(long, default_value = "auto", value_parser = precision)]
     precision: PrecisionChoice,
+    #[command(flatten)]
+    runner: RunnerArgs,
+}
+
+impl EngineArgs {
+    /// The same as the configuration has it.
+    fn meant(&self) -> config::Model {
+        config::Model { folder: self.model.clone(), precision: self.precision, ..self.runner.meant() }
+    }
+}
+
+/// What runs a model.
+#[derive(clap::Args, Debug)]
+pub struct RunnerArgs {
+    /// What runs the model: auto, built-in or onnxruntime.
+    #[arg(long, default_value = "auto", value_parser = engine)]
+    engine: EngineChoice,
     /// ONNX Runtime's library file, where it is not in the usual places.
     #[arg(long, value_name = "FILE")]
     onnxruntime_library: Option<PathBuf>,
@@ -71,13 +85,13 @@ pub struct EngineArgs {
     threads: usize,
 }
 
-impl EngineArgs {
-    /// The same as the configuration has it.
+impl RunnerArgs {
+    /// The same as the configuration has it, with the bundled model.
     fn meant(&self) -> config::Model {
         config::Model {
-            folder: self.model.clone(),
+            folder: None,
             engine: self.engine,
-            precision: self.precision,
+            precision: PrecisionChoice::Auto,
             threads: self.threads,
             library: self.onnxruntime_library.clone(),
         }

@@ -53,9 +53,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     times.line = began.elapsed();
     let engine = (tracking.engine(), tracking.precision());
     if args.json {
-        times.print_json(engine, args.engine.threads)
+        times.print_json(engine, args.engine.runner.threads)
     } else {
-        times.print_table(engine, args.engine.threads)
+        times.print_table(engine, args.engine.runner.threads)
     }
     Ok(())
 }
