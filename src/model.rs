@@ -1,6 +1,7 @@
 //! The model's contract: what `model.toml` says, checked; nothing in it has a default.
 
 mod bundled;
+pub mod onnx;
 mod verify;
 
 pub use bundled::BUNDLED;
@@ -280,6 +281,11 @@ impl Contract {
                 );
                 return Err(ModelError::Field { file, field: "files.sha256".to_owned(), what });
             }
+            onnx::check(&bytes, &written).map_err(|onnx::Fault { field, what }| ModelError::Field {
+                file: folder.join(name),
+                field,
+                what,
+            })?;
             weights.push(Weights { name: name.clone(), precision: *precision, loss_max: *loss_max, bytes });
         }
         Ok(Self { folder: folder.to_owned(), written, weights })
