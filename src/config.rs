@@ -90,6 +90,12 @@ pub struct Model {
     pub library: Option<PathBuf>,
 }
 
+impl Default for Model {
+    fn default() -> Self {
+        Self { folder: None, engine: EngineChoice::Auto, precision: PrecisionChoice::Auto, threads: 2, library: None }
+    }
+}
+
 /// Which file of the model is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrecisionChoice {
