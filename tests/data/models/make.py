@@ -25,9 +25,10 @@ def node(operator, inputs, outputs, **attributes):
 def save(name, nodes, constants, **changes):
     """A model with the tiny contract's input and outputs; `changes` are other graph inputs, outputs or sizes."""
     tensor = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    shapes = {"image": [1, 3, 32, 32], "keypoints": [1, 1, 8, 8], "centre": [1, 1, 4, 4], "offsets": [1, 2, 4, 4], **changes}
-    outputs = [tensor(name, shapes[name]) for name in ("keypoints", "centre", "offsets")]
-    inputs = [tensor(name, shape) for name, shape in shapes.items() if name not in ("keypoints", "centre", "offsets")]
+    shapes = {"image": [1, 3, 32, 32], "keypoints": [1, 1, 8, 8], "centre": [1, 1, 4, 4], "offsets": [1, 2, 4, 4], "parents": [1, 2, 4, 4], **changes}
+    made = ("keypoints", "centre", "offsets", "parents")
+    outputs = [tensor(name, shapes[name]) for name in made]
+    inputs = [tensor(name, shape) for name, shape in shapes.items() if name not in made]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("lab.own", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
@@ -45,9 +46,11 @@ def tiny(taken="centre_logits", before=()):
         node("Conv", ["eighth", "wc"], ["centre_logits"]),
         *before,
         node("Sigmoid", [taken], ["centre"]),
+        node("Conv", ["eighth", "wp"], ["parents"]),
         node("Conv", ["eighth", "wo"], ["offsets"]),
     ]
-    return nodes, [weights("w4", 4, 3, 4, 4), weights("wk", 1, 4, 1, 1), weights("w8", 4, 4, 2, 2), weights("wc", 1, 4, 1, 1), weights("wo", 2, 4, 1, 1)]
+    shapes = {"w4": (4, 3, 4, 4), "wk": (1, 4, 1, 1), "w8": (4, 4, 2, 2), "wc": (1, 4, 1, 1), "wp": (2, 4, 1, 1), "wo": (2, 4, 1, 1)}
+    return nodes, [weights(name, *shape) for name, shape in shapes.items()]
 
 
 def quantised(name, kind, zero):
