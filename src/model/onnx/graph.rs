@@ -184,16 +184,17 @@ fn read_attribute(message: &[u8]) -> Result<(&str, Attribute<'_>), String> {
 fn read_tensor(message: &[u8]) -> Result<(&str, Tensor), String> {
     let (mut name, mut kind, mut shape) = ("", 0, Vec::new());
     let (mut raw, mut ints, mut floats) = (None, Vec::new(), Vec::new());
-    let (mut filled, mut doubles, mut rank) = (0, 0, 0);
+    let (mut single, mut narrow, mut wide, mut double, mut rank) = (0, 0, 0, 0, 0);
     for field in fields(message) {
         match field? {
             (1, value) => rank += value.numbers(&mut shape, RANK_MAX)?,
             (2, value) => kind = value.number()?,
-            (4, value) => filled += value.floats(&mut floats, KEPT_MAX)?,
-            (5 | 7, value) => filled += value.numbers(&mut ints, KEPT_MAX)?,
+            (4, value) => single += value.floats(&mut floats, KEPT_MAX)?,
+            (5, value) => narrow += value.numbers(&mut ints, KEPT_MAX)?,
+            (7, value) => wide += value.numbers(&mut ints, KEPT_MAX)?,
             (8, value) => name = value.text()?,
             (9, value) => raw = Some(value.bytes()?),
-            (10, value) => doubles += value.bytes()?.len() / 8,
+            (10, value) => double += value.bytes()?.len() / 8,
             (3 | 6 | 11, _) => return Err(format!("tensor {name:?} holds words or parts; allowed: numbers")),
             // Elsewhere on the disk: a model reads nothing outside its folder.
             (13, _) | (14, Value::Number(1..)) => {
@@ -211,10 +212,17 @@ fn read_tensor(message: &[u8]) -> Result<(&str, Tensor), String> {
         return Err(format!("tensor {name:?} has {rank} dimensions; allowed: at most {RANK_MAX}"));
     }
     let tensor = Tensor::of(sizes(name, &shape)?);
+    // Each type has its own field; where two are filled, engines differ in which they take.
+    let typed = match kind {
+        1 => single,
+        7 => wide,
+        11 => double,
+        _ => narrow,
+    };
     let held = match raw {
-        Some(raw) if raw.len() % bytes == 0 => raw.len() / bytes,
-        Some(raw) => return Err(format!("tensor {name:?} has {} bytes; allowed: a multiple of {bytes}", raw.len())),
-        None => filled + doubles,
+        None if typed == single + narrow + wide + double => typed,
+        Some(raw) if raw.len() % bytes == 0 && single + narrow + wide + double == 0 => raw.len() / bytes,
+        _ => return Err(format!("tensor {name:?} has values of another type or length; allowed: those of its type")),
     };
     if tensor.count() != held as u64 {
         let wanted = tensor.count();
@@ -222,10 +230,10 @@ fn read_tensor(message: &[u8]) -> Result<(&str, Tensor), String> {
             "tensor {name:?} has the shape {shape:?} and {held} values; allowed: {wanted} values for it"
         ));
     }
-    let values = (held <= KEPT_MAX && doubles == 0).then(|| match raw {
+    let values = decode.filter(|_| held <= KEPT_MAX).map(|decode| match raw {
         Some(raw) => raw.chunks_exact(bytes).map(decode).collect(),
-        None if floats.is_empty() => ints.iter().map(|number| *number as f64).collect(),
-        None => floats.iter().map(|number| f64::from(*number)).collect(),
+        None if kind == 1 => floats.iter().map(|number| f64::from(*number)).collect(),
+        None => ints.iter().map(|number| *number as f64).collect(),
     });
     Ok((name, Tensor { values, ..tensor }))
 }
@@ -236,17 +244,18 @@ fn sizes(name: &str, shape: &[i64]) -> Result<Vec<u64>, String> {
     sizes.ok_or_else(|| format!("tensor {name:?} has the shape {shape:?}; allowed: sizes of 0 to 2147483647"))
 }
 
-/// Bytes of one element, and how a raw one reads; no number for the kinds that never say a size.
-fn element(kind: u64) -> Option<(usize, fn(&[u8]) -> f64)> {
-    let unread = |_: &[u8]| f64::NAN;
+/// Reads one element of a tensor.
+type Decode = fn(&[u8]) -> f64;
+
+/// Bytes of one element, and how one reads where such numbers may say a size.
+fn element(kind: u64) -> Option<(usize, Option<Decode>)> {
     Some(match kind {
-        1 => (4, |raw| raw.try_into().map_or(f64::NAN, |raw| f64::from(f32::from_le_bytes(raw)))),
-        2 | 9 => (1, |raw| raw.first().map_or(f64::NAN, |raw| f64::from(*raw))),
-        3 => (1, |raw| raw.first().map_or(f64::NAN, |raw| f64::from(*raw as i8))),
-        6 => (4, |raw| raw.try_into().map_or(f64::NAN, |raw| f64::from(i32::from_le_bytes(raw)))),
-        7 => (8, |raw| raw.try_into().map_or(f64::NAN, |raw| i64::from_le_bytes(raw) as f64)),
-        10 => (2, unread),
-        11 => (8, unread),
+        1 => (4, Some(|raw| raw.try_into().map_or(f64::NAN, |raw| f64::from(f32::from_le_bytes(raw))))),
+        6 => (4, Some(|raw| raw.try_into().map_or(f64::NAN, |raw| f64::from(i32::from_le_bytes(raw))))),
+        7 => (8, Some(|raw| raw.try_into().map_or(f64::NAN, |raw| i64::from_le_bytes(raw) as f64))),
+        2 | 3 | 9 => (1, None),
+        10 => (2, None),
+        11 => (8, None),
         _ => return None,
     })
 }
