@@ -5,7 +5,7 @@ pub mod onnxruntime;
 pub mod recorded;
 
 use crate::config::{self, EngineChoice, PrecisionChoice};
-use crate::model::{Contract, Precision, Weights};
+use crate::model::{Contract, ModelError, Precision, Weights};
 use std::path::PathBuf;
 
 /// One output of the model, checked against the contract when the engine was opened.
@@ -34,7 +34,10 @@ pub struct Heads(pub Vec<Head>);
 /// What a run cost or why it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InferError {
-    /// The file could not be read or is not what the contract says.
+    /// The file's graph is not what the contract says, or asks for what no engine should be asked for.
+    #[error(transparent)]
+    Graph(#[from] ModelError),
+    /// The engine does not take the file, or it is not what the contract says.
     #[error("model {file}: {what}", file = file.display())]
     Model {
         /// Which file.

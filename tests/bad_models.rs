@@ -63,10 +63,17 @@ impl Folder {
         fs::write(file, text.replacen(from, to, 1)).expect("written");
     }
 
-    /// What reading says, without the folder's own path.
+    /// What is said where this folder is named, without the folder's own path: the same with each engine.
     fn said(&self) -> String {
-        let error = Contract::read(&self.path()).expect_err("refused").to_string();
-        error.replace(&format!("{}/", self.path().display()), "")
+        let open = |engine| {
+            let contract = Contract::read(&self.path()).map_err(|error| error.to_string())?;
+            let none = Some(self.path().join("no-library.so"));
+            let wanted = config::Model { engine, threads: 1, library: none, ..config::Model::default() };
+            infer::open(&contract, &wanted).map(|_| ()).map_err(|error| error.to_string())
+        };
+        let [built_in, onnxruntime] = [EngineChoice::BuiltIn, EngineChoice::OnnxRuntime].map(open);
+        assert_eq!(built_in, onnxruntime);
+        built_in.expect_err("refused").replace(&format!("{}/", self.path().display()), "")
     }
 }
 

@@ -24,6 +24,7 @@ pub struct BuiltIn {
 impl BuiltIn {
     /// Loads the weights and holds their inputs and outputs against the contract.
     pub fn open(contract: &Contract, weights: &Weights, threads: usize) -> Result<Self, InferError> {
+        contract.check_graph(weights)?;
         let wrong = |what: String| InferError::Model { file: contract.folder.join(&weights.name), what };
         // The library is trusted with the bundled model; a lab's own file may still find a panic in it.
         let model = catch_unwind(AssertUnwindSafe(|| Model::load(weights.bytes.to_vec())))
@@ -131,7 +132,7 @@ mod tests {
             BuiltIn::open(&contract, &contract.weights[0], 1).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(
             error.starts_with(
-                "model (bundled)/socialbox/model.onnx: has no output \"center\", which model.toml names; got "
+                "model (bundled)/socialbox/model.onnx: output: has no output \"center\", which model.toml names; got "
             ),
             "{error}"
         );
@@ -144,7 +145,7 @@ mod tests {
         for keep in [0, 1, 100, whole.len() / 2, whole.len() - 1] {
             let cut = Weights { bytes: whole[..keep].into(), ..contract.weights[0].clone() };
             let opened = BuiltIn::open(&contract, &cut, 1);
-            assert!(matches!(opened, Err(InferError::Model { .. })), "{keep} bytes were taken for a model");
+            assert!(matches!(opened, Err(InferError::Graph(_))), "{keep} bytes were taken for a model");
         }
     }
 

@@ -41,6 +41,7 @@ impl OnnxRuntime {
         threads: usize,
         library: Option<&Path>,
     ) -> Result<Self, InferError> {
+        contract.check_graph(weights)?;
         let environment = environment(library)?;
         let wrong = |what: String| InferError::Model { file: contract.folder.join(&weights.name), what };
         let session = session(&environment, weights, threads)

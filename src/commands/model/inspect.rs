@@ -13,6 +13,9 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let contract = Contract::find(args.folder.as_deref()).map_err(configuration)?;
+    for weights in &contract.weights {
+        contract.check_graph(weights).map_err(configuration)?;
+    }
     println!("{}", described(&contract.written));
     Ok(())
 }
