@@ -86,10 +86,37 @@ pub struct Model {
     pub folder: Option<PathBuf>,
     /// What runs it.
     pub engine: EngineChoice,
+    /// Which of its files.
+    pub precision: PrecisionChoice,
     /// Threads of a CPU engine.
     pub threads: usize,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self { folder: None, engine: EngineChoice::Auto, precision: PrecisionChoice::Auto, threads: 2, library: None }
+    }
+}
+
+/// Which file of the model is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrecisionChoice {
+    /// `u8` with ONNX Runtime where the model has it, else `fp32`.
+    Auto,
+    /// The 32-bit floating point file.
+    Fp32,
+    /// The signed 8-bit file.
+    Int8,
+    /// The file with unsigned 8-bit activations.
+    U8,
+}
+
+impl PrecisionChoice {
+    /// Each with its word.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("auto", Self::Auto), ("fp32", Self::Fp32), ("int8", Self::Int8), ("u8", Self::U8)];
 }
 
 /// What runs the model.

@@ -5,6 +5,7 @@
 pub mod act;
 pub mod config;
 pub mod decode;
+pub mod eval;
 pub mod export;
 pub mod handover;
 pub mod infer;

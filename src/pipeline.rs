@@ -11,7 +11,7 @@ use crate::decode::Decode;
 use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
 use crate::infer::InferError;
 use crate::ledger::Ledger;
-use crate::model::{Contract, ModelError};
+use crate::model::{Contract, ModelError, Precision};
 use crate::pose::PoseError;
 use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
@@ -114,6 +114,7 @@ pub struct Daemon {
     stop_source: tokio::sync::watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     engine: &'static str,
+    precision: Precision,
 }
 
 impl Daemon {
@@ -122,7 +123,7 @@ impl Daemon {
         let Plan { config, contract, clock, ledger, witness } = plan;
         let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
         let tracking = Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))?;
-        let engine = tracking.engine();
+        let (engine, precision) = (tracking.engine(), tracking.precision());
         let info = file_info(&config.arena, contract, &config.zones);
         let harvest = match &config.harvest {
             Some(harvest) => Some(Arc::new(HarvestSink::start(harvest, &info, Arc::clone(&ledger))?)),
@@ -135,7 +136,7 @@ impl Daemon {
         let net = Arc::new(NetSinks::start(NetOptions {
             mqtt: config.mqtt.clone(),
             web: config.web.clone(),
-            about: about(config, contract, engine),
+            about: about(config, contract, (engine, precision)),
             ledger: Arc::clone(&ledger),
             clock,
         })?);
@@ -151,6 +152,7 @@ impl Daemon {
             stop_source,
             threads: Vec::new(),
             engine,
+            precision,
         };
         let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
@@ -191,6 +193,11 @@ impl Daemon {
     /// The engine that runs the model.
     pub fn engine(&self) -> &'static str {
         self.engine
+    }
+
+    /// The precision of the model's file that it runs.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Ends each thread in the order of the line, so that what was received is tracked, published and written.
@@ -235,7 +242,7 @@ pub fn file_info(arena: &str, contract: &Contract, zones: &[config::ZoneArea]) -
     }
 }
 
-fn about(config: &Config, contract: &Contract, engine: &str) -> About {
+fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Precision)) -> About {
     let written = &contract.written;
     About {
         names: Names {
@@ -247,6 +254,7 @@ fn about(config: &Config, contract: &Contract, engine: &str) -> About {
         },
         model: written.name.clone(),
         engine: engine.to_owned(),
+        precision: precision.word(),
         skeleton: written.skeleton.clone(),
         colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
         zones: config.zones.clone(),

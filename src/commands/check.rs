@@ -85,7 +85,7 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
         Ok(tracking) => tracking,
         Err(error) => return table.wrong("engine", error),
     };
-    table.good("engine", format!("{}, {} thread(s)", tracking.engine(), config.model.threads));
+    table.good("engine", format!("{} {}, {} thread(s)", tracking.engine(), tracking.precision(), config.model.threads));
     if config.model.engine != EngineChoice::OnnxRuntime
         && onnxruntime::find().is_none()
         && config.model.library.is_none()

@@ -106,7 +106,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
 }
 
 fn welcome(daemon: &Daemon, broker: SocketAddr, camera: &RehearsalCamera, args: &Args) {
-    println!("arena     rehearsal, seed {}, engine {}", args.seed, daemon.engine());
+    println!("arena     rehearsal, seed {}, engine {} {}", args.seed, daemon.engine(), daemon.precision());
     println!("camera    {}", camera.url());
     if let Some(page) = daemon.web_addr() {
         println!("live page http://{page}/");

@@ -1,6 +1,11 @@
 //! `arenad model`: looks after model folders.
 
+mod compare;
+mod golden;
 mod inspect;
+mod pictures;
+mod report;
+mod verify;
 
 use super::Failure;
 
@@ -16,10 +21,13 @@ pub struct Args {
 enum Action {
     /// Checks a model folder and prints what its contract says.
     Inspect(inspect::Args),
+    /// Compares a model's INT8 files with its FP32 file and refuses what loses too much.
+    Verify(verify::Args),
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     match args.action {
         Action::Inspect(args) => inspect::run(&args),
+        Action::Verify(args) => verify::run(&args),
     }
 }

@@ -65,12 +65,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         None => None,
     };
     let files = FilesWriter::new(files, info, Arc::clone(&ledger)).map_err(fatal)?;
-    let engine = tracking.engine();
+    let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
     let mut replay = Replay { tracking, files, poses, harvest, failure: None };
     replay.play(source, &Arc::clone(&ledger), clock)?;
     let written = replay.finish()?;
-    report(&ledger, engine, began.elapsed(), &args, &written);
+    report(&ledger, &engine, began.elapsed(), &args, &written);
     Ok(())
 }
 

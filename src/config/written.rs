@@ -73,12 +73,7 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     if camera.is_none() {
         top.complain("camera", "is missing; write a table [camera] with its url");
     }
-    let model = top.section("model", read_model).unwrap_or(Model {
-        folder: None,
-        engine: EngineChoice::Auto,
-        threads: DEFAULT_THREADS as usize,
-        library: None,
-    });
+    let model = top.section("model", read_model).unwrap_or_default();
     let tracker = top.section("tracker", read_tracker).unwrap_or_default();
     let zones: Vec<_> = top.list("zone", crate::handover::MAX_ZONES, read_zone).into_iter().flatten().collect();
     let rules: Vec<_> = top.list("rule", MAX_RULES, read_rule).into_iter().flatten().collect();
@@ -93,7 +88,6 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
 
 /// Most rules of one arena.
 pub const MAX_RULES: usize = 16;
-const DEFAULT_THREADS: u64 = 2;
 
 /// Names become topics and folders, so they keep to letters, digits, `-` and `_`.
 fn checked_name(section: &mut Section<'_>, key: &'static str, name: String) -> Option<String> {
@@ -189,10 +183,11 @@ fn read_model(mut section: Section<'_>) -> Model {
             ("onnxruntime", EngineChoice::OnnxRuntime),
         ],
     );
-    let threads = section.whole("threads", DEFAULT_THREADS, 1..=64) as usize;
+    let precision = section.choice("precision", PrecisionChoice::Auto, &PrecisionChoice::WORDS);
+    let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
     let library = section.path("onnxruntime_library");
     section.finish();
-    Model { folder, engine, threads, library }
+    Model { folder, engine, precision, threads, library }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -347,6 +342,10 @@ mod tests {
     #[test]
     fn each_bad_value_is_named_with_what_is_allowed() {
         for (extra, expected) in [
+            (
+                "[model]\nprecision = \"int4\"\n",
+                "model.precision: got \"int4\"; allowed: \"auto\", \"fp32\", \"int8\", \"u8\"",
+            ),
             (
                 "[model]\nengine = \"gpu\"\n",
                 "model.engine: got \"gpu\"; allowed: \"auto\", \"built-in\", \"onnxruntime\"",

@@ -6,7 +6,7 @@ use crate::config::{self, Config};
 use crate::handover::{Delivery, Frame, GapReason, Gaps, Scene, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
-use crate::model::Contract;
+use crate::model::{Contract, Precision};
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
 use crate::stamp::Clock;
@@ -60,7 +60,7 @@ impl Tracking {
         clock: Clock,
         ledger: Arc<Ledger>,
     ) -> Result<Self, PipelineError> {
-        let engine = infer::open(contract, model.engine, model.threads, model.library.as_deref())?;
+        let engine = infer::open(contract, model)?;
         Ok(Self {
             preprocessor: Preprocessor::new(contract),
             input: vec![0.0; contract.input_len()],
@@ -77,6 +77,11 @@ impl Tracking {
     /// The engine's name.
     pub fn engine(&self) -> &'static str {
         self.engine.name()
+    }
+
+    /// The precision of the file that it runs.
+    pub fn precision(&self) -> Precision {
+        self.engine.precision()
     }
 
     /// One frame through the line. `None` when the model did not run on it: its number is then a gap of the next scene.
