@@ -28,7 +28,8 @@ fn the_same_table_gives_the_same_poses() {
     let poses = PoseReader::new(&contract).expect("a reader").read(heads, &letterbox);
     assert_eq!(poses.len(), wanted.len());
     for (pose, wanted) in poses.iter().zip(&wanted) {
-        let near = |got: f32, wanted: f32, by: f32| assert!((got - wanted).abs() <= by, "{got}, not {wanted}: {pose:?}");
+        let near =
+            |got: f32, wanted: f32, by: f32| assert!((got - wanted).abs() <= by, "{got}, not {wanted}: {pose:?}");
         near(pose.score, wanted.score, 1e-5);
         assert!(pose.identity[wanted.class] > 0.5, "{pose:?}");
         for (got, wanted) in pose.keypoints.iter().zip(&wanted.keypoints) {

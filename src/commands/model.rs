@@ -1,5 +1,6 @@
 //! `arenad model`: looks after model folders.
 
+mod import;
 mod inspect;
 
 use super::Failure;
@@ -14,12 +15,15 @@ pub struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
+    /// Turns a network of DeepLabCut, SLEAP or YOLO-pose into a model folder.
+    Import(import::Args),
     /// Checks a model folder and prints what its contract says.
     Inspect(inspect::Args),
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     match args.action {
+        Action::Import(args) => import::run(&args),
         Action::Inspect(args) => inspect::run(&args),
     }
 }

@@ -114,7 +114,10 @@ fn centre_offsets(written: &Written) -> Option<Complaint> {
 /// One output: a table with a column for each box.
 fn yolo_pose(written: &Written, visibility: bool) -> Option<Complaint> {
     let [output] = &written.outputs[..] else {
-        return say("outputs", format!("got {} of them; allowed: one with the meaning \"detections\"", written.outputs.len()));
+        return say(
+            "outputs",
+            format!("got {} of them; allowed: one with the meaning \"detections\"", written.outputs.len()),
+        );
     };
     let field = format!("outputs.{}", output.name);
     if output.meaning != "detections" {
