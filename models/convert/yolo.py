@@ -131,7 +131,11 @@ def convert(source: Path, out: Path, args: argparse.Namespace, shown: Path) -> N
     if args.size and size_of(args.size) != (width, height):
         raise Refused(f"--size: got {args.size}, but {shown} was exported at {width}x{height}; give its .pt file to have another size")
     widen(model)
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise Refused(f"{shown}: breaks the rules of ONNX: {reason}; export it again without half=True or quantize") from error
     out.mkdir(parents=True, exist_ok=True)
     onnx.save(model, out / "model.onnx")
     names = keypoint_names(told, count, args.keypoints, shown)
