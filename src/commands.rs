@@ -66,6 +66,10 @@ pub struct EngineArgs {
     /// Threads of the engine.
     #[arg(long, default_value_t = 2, value_parser = threads)]
     threads: usize,
+    /// Looks at the whole of one frame in N, and between them at a window around the animals: for pictures larger than the model's
+    /// input, 1 to 1000; without it, each frame is whole.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    full_frame_every: Option<u32>,
 }
 
 impl EngineArgs {
@@ -75,6 +79,7 @@ impl EngineArgs {
             folder: self.model.clone(),
             engine: self.engine,
             threads: self.threads,
+            full_frame_every: self.full_frame_every.unwrap_or(1),
             library: self.onnxruntime_library.clone(),
         }
     }

@@ -84,6 +84,8 @@ pub struct Model {
     pub engine: EngineChoice,
     /// Threads of a CPU engine.
     pub threads: usize,
+    /// One frame in so many is looked at whole, those between through a window around the animals; 1: every frame is whole.
+    pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
 }
