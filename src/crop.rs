@@ -113,8 +113,7 @@ impl Cropper {
         let side = |from: f32, to: f32, model: f32, most: u32| {
             let size = ((model * shrunk).ceil() as u32).clamp(1, most.max(1));
             let start = ((from + to) / 2.0 - size as f32 / 2.0).round().max(0.0) as u32;
-            // Colour has one sample for two rows, so windows begin at even ones.
-            (start.min(most.saturating_sub(size)) & !1, size)
+            (start.min(most.saturating_sub(size)), size)
         };
         let (x, width) = side(all.left, all.right, wide, picture.0);
         let (y, height) = side(all.top, all.bottom, high, picture.1);

@@ -42,23 +42,26 @@ impl Preprocessor {
         self.fill_window(frame, Window::whole((width, height)), input)
     }
 
-    /// The same for a part of the frame that begins at an even row; nothing beside it is seen. Any other window means the whole.
+    /// The same for a part of the frame; nothing beside it is seen. A window that leaves the frame means the whole.
     pub fn fill_window(&mut self, frame: &Frame, window: Window, input: &mut [f32]) -> Letterbox {
         let PictureSize { width, height } = frame.size();
-        let fits = window.lies_in((width, height)) && window.y.is_multiple_of(2);
-        let window = if fits { window } else { Window::whole((width, height)) };
+        let inside = window.lies_in((width, height));
+        let window = if inside { window } else { Window::whole((width, height)) };
         let size = (window.width.max(1), window.height.max(1));
         let model = (self.width as u32, self.height as u32);
         // From the window's own corner.
         let letterbox = Letterbox::fit(size, model);
-        self.rgb.resize(width as usize * window.height as usize * 3, 0);
-        rgb_from_rows(frame, (window.y, window.height), &mut self.rgb);
+        // Colour has one sample for two rows, so rows are taken from an even one on.
+        let above = window.y % 2;
+        self.rgb.resize(width as usize * (above + window.height) as usize * 3, 0);
+        rgb_from_rows(frame, (window.y - above, above + window.height), &mut self.rgb);
+        let rgb = self.rgb.get(3 * (above * width + window.x) as usize..).unwrap_or(&[]);
         let pixels = if letterbox.is_identity() && window.width == width {
-            &self.rgb
+            rgb
         } else {
             self.boxed.resize(self.width * self.height * 3, 0);
             let from = Interleaved {
-                pixels: self.rgb.get(3 * window.x as usize..).unwrap_or(&[]),
+                pixels: rgb,
                 row: width as usize,
                 width: window.width as usize,
                 height: window.height as usize,
@@ -319,7 +322,7 @@ mod tests {
             let frame = busy(format, picture);
             let mut rgb = vec![0; 81 * 61 * 3];
             rgb_from_frame(&frame, &mut rgb);
-            for (x, y) in [(0, 0), (13, 6), (49, 30), (49, 0)] {
+            for (x, y) in [(0, 0), (13, 6), (49, 30), (49, 0), (12, 7)] {
                 let mut preprocessor = Preprocessor::new(&contract);
                 (preprocessor.width, preprocessor.height) = (32, 31);
                 let mut input = vec![0.0; 3 * 32 * 31];
@@ -342,7 +345,7 @@ mod tests {
         let (mut whole, mut other) = (vec![0.0; 3 * 640 * 480], vec![0.0; 3 * 640 * 480]);
         let map = Preprocessor::new(&contract).fill(&frame, &mut whole);
         for (x, y, width, height) in
-            [(0, 0, 321, 240), (300, 0, 21, 240), (u32::MAX, 0, 2, 2), (0, 1, 20, 20), (0, 0, 0, 0)]
+            [(0, 0, 321, 240), (300, 0, 21, 240), (u32::MAX, 0, 2, 2), (0, 230, 20, 20), (0, 0, 0, 0)]
         {
             let window = Window { x, y, width, height };
             assert_eq!(Preprocessor::new(&contract).fill_window(&frame, window, &mut other), map);
