@@ -90,13 +90,22 @@ pub struct Model {
     pub precision: PrecisionChoice,
     /// Threads of a CPU engine.
     pub threads: usize,
+    /// One frame in so many is looked at whole, those between through a window around the animals; 1: every frame is whole.
+    pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { folder: None, engine: EngineChoice::Auto, precision: PrecisionChoice::Auto, threads: 2, library: None }
+        Self {
+            folder: None,
+            engine: EngineChoice::Auto,
+            precision: PrecisionChoice::Auto,
+            threads: 2,
+            full_frame_every: 1,
+            library: None,
+        }
     }
 }
 

@@ -44,6 +44,10 @@ counters! {
     frames_late,
     /// Pictures not kept because no frame buffer was free.
     frames_without_buffer,
+    /// Frames that the model was shown whole.
+    frames_whole,
+    /// Frames of which the model was shown a window around the animals.
+    frames_cropped,
     /// Frames on which the model could not run.
     inference_errors,
     /// Scenes made.

@@ -103,6 +103,18 @@ pub enum WrittenDecoder {
         /// Each keypoint's parent in the body's tree; the root's is itself.
         parents: Vec<String>,
     },
+    /// Boxes with class scores and keypoints, as Ultralytics' pose networks give them: `pose/yolo.rs`. Output: `detections`, shape
+    /// 1, 4 + classes + values of the keypoints, 1, boxes; stride 1. The classes are the identities; without identities there is one.
+    YoloPose {
+        /// A box whose best class is not above this is no animal.
+        score_min: f32,
+        /// Of two boxes whose intersection over union is above this the better one stays.
+        overlap_max: f32,
+        /// Boxes of different classes count as overlapping too.
+        across_classes: bool,
+        /// Each keypoint has three values, x, y and a score, not two; without, it takes its box's score.
+        visibility: bool,
+    },
 }
 
 /// One output tensor, float32.
@@ -383,7 +395,7 @@ mod tests {
         assert!(error("padding = 0", "padding = 0\ngamma = 2").contains("unknown field `gamma`"));
         assert!(error("separation_px = 12.0\n", "").contains("missing field `separation_px`"));
         assert!(error("separation_px", "apart_px").contains("unknown field `apart_px`"));
-        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected `centre-offsets`"));
+        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected"));
     }
 
     #[test]

@@ -67,6 +67,7 @@ const ROOMS: &[Room] = &[
     },
     // Pure: no clock, random, log, serde, hash order or thread.
     Room { name: "pose", imports: &["config", "model", "infer", "preprocess"], touches: &[] },
+    Room { name: "crop", imports: &[], touches: &[] },
     Room { name: "zones", imports: &["config"], touches: &[] },
     Room { name: "track", imports: &["config", "zones"], touches: &[] },
     Room { name: "behaviour", imports: &["config", "zones"], touches: &[] },
@@ -110,6 +111,7 @@ const ROOMS: &[Room] = &[
             "model",
             "source",
             "decode",
+            "crop",
             "preprocess",
             "infer",
             "pose",

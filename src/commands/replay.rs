@@ -99,7 +99,8 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     let typed = args.engine.meant();
     let folder = typed.folder.or(config.model.folder);
     let library = typed.library.or(config.model.library);
-    config.model = config::Model { folder, library, ..typed };
+    let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
+    config.model = config::Model { folder, library, full_frame_every, ..typed };
     // A rule's pulse belongs to the moment; a recording has none.
     config.rules.clear();
     let harvest = config.harvest.take().unwrap_or_default();
@@ -196,6 +197,13 @@ fn report(ledger: &Ledger, engine: &str, took: Duration, args: &Args, written: &
         counters.frames_without_reference.get(),
         counters.inference_errors.get(),
     );
+    if counters.frames_cropped.get() > 0 {
+        println!(
+            "{} frames looked at whole, {} through a window",
+            counters.frames_whole.get(),
+            counters.frames_cropped.get()
+        );
+    }
     println!(
         "{:.1} frames/s with the engine {engine} ({:.1} s)",
         scenes as f64 / took.as_secs_f64().max(1e-9),

@@ -88,6 +88,8 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
 
 /// Most rules of one arena.
 pub const MAX_RULES: usize = 16;
+/// Longest run of windows: at 25 frames a second an animal that comes into view is found within 40 s.
+pub const FULL_FRAME_EVERY_MAX: u32 = 1000;
 
 /// Names become topics and folders, so they keep to letters, digits, `-` and `_`.
 fn checked_name(section: &mut Section<'_>, key: &'static str, name: String) -> Option<String> {
@@ -185,9 +187,10 @@ fn read_model(mut section: Section<'_>) -> Model {
     );
     let precision = section.choice("precision", PrecisionChoice::Auto, &PrecisionChoice::WORDS);
     let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
+    let full_frame_every = section.whole("full_frame_every", 1, 1..=FULL_FRAME_EVERY_MAX.into()) as u32;
     let library = section.path("onnxruntime_library");
     section.finish();
-    Model { folder, engine, precision, threads, library }
+    Model { folder, engine, precision, threads, full_frame_every, library }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -349,6 +352,10 @@ mod tests {
             (
                 "[model]\nengine = \"gpu\"\n",
                 "model.engine: got \"gpu\"; allowed: \"auto\", \"built-in\", \"onnxruntime\"",
+            ),
+            (
+                "[model]\nfull_frame_every = 0\n",
+                "model.full_frame_every: got 0; allowed: a whole number from 1 to 1000",
             ),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),

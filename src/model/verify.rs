@@ -80,6 +80,9 @@ fn decoder(written: &Written) -> Option<Complaint> {
             .or_else(|| pixels("reach_px", *reach_px))
             .or_else(|| tree(written, parents))
             .or_else(|| centre_offsets(written)),
+        WrittenDecoder::YoloPose { score_min, overlap_max, visibility, .. } => share("score_min", *score_min)
+            .or_else(|| share("overlap_max", *overlap_max))
+            .or_else(|| yolo_pose(written, *visibility)),
     }
 }
 
@@ -130,6 +133,31 @@ fn centre_offsets(written: &Written) -> Option<Complaint> {
         format!("outputs.{}", odd.name),
         "has another size than the centre; allowed: one size for centre, offsets, parents and identity",
     )
+}
+
+/// One output: a table with a column for each box.
+fn yolo_pose(written: &Written, visibility: bool) -> Option<Complaint> {
+    let [output] = &written.outputs[..] else {
+        return say(
+            "outputs",
+            format!("got {} of them; allowed: one with the meaning \"detections\"", written.outputs.len()),
+        );
+    };
+    let field = format!("outputs.{}", output.name);
+    if output.meaning != "detections" {
+        return say(field, format!("got the meaning {:?}; allowed: detections", output.meaning));
+    }
+    if output.stride != 1 {
+        return say(field, format!("got the stride {}; allowed: 1", output.stride));
+    }
+    let rows = 4 + written.identities.len().max(1) + written.keypoints.len() * if visibility { 3 } else { 2 };
+    // The finest grid in use has a box for each 4 x 4 pixels, the coarser ones a third more.
+    let most = written.input.width as usize * written.input.height as usize / 8;
+    let [batch, got, one, boxes] = output.shape;
+    if (batch, got, one) == (1, rows, 1) && (1..=most).contains(&boxes) {
+        return None;
+    }
+    say(field, format!("got the shape {:?}; allowed: [1, {rows}, 1, 1 to {most}]", output.shape))
 }
 
 /// Each of the `wanted` meanings with so many channels must stand there once, as a map over the whole input; no channel, no output.

@@ -106,6 +106,7 @@ impl CentreOffsets {
         })
     }
 
+    /// A keypoint that only the regression knows scores at most 0.05.
     pub(super) fn read(&self, heads: &Heads, letterbox: &Letterbox) -> Poses {
         let head = |layout: &Layout| heads.0.get(layout.index).filter(|head| head.shape == layout.shape);
         let (Some(keypoints), Some(centre), Some(offsets), Some(ways)) =
