@@ -1,12 +1,16 @@
 //! Heads to poses: one decoder for each kind of head. Pure and deterministic; allocates nothing after construction.
 
+mod affinity;
 mod centre;
+mod heatmap;
 
 use crate::handover::Poses;
 use crate::infer::Heads;
 use crate::model::{Contract, WrittenDecoder};
 use crate::space::Letterbox;
+use affinity::PartAffinity;
 use centre::{CentreOffsets, Limits};
+use heatmap::Heatmap;
 
 /// Why poses cannot be read from a model's heads.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,8 @@ pub struct PoseReader {
 #[derive(Debug)]
 enum Decoder {
     CentreOffsets(CentreOffsets),
+    HeatmapLocref(Heatmap),
+    PartAffinity(Box<PartAffinity>),
 }
 
 impl PoseReader {
@@ -43,6 +49,12 @@ impl PoseReader {
                     Limits { score_min: *score_min, separation: *separation_px, reach: *reach_px },
                 )?)
             }
+            WrittenDecoder::HeatmapLocref { score_min, locref_stdev } => {
+                Decoder::HeatmapLocref(Heatmap::new(contract, *score_min, *locref_stdev)?)
+            }
+            WrittenDecoder::PartAffinity(written) => {
+                Decoder::PartAffinity(Box::new(PartAffinity::new(contract, written)?))
+            }
         };
         Ok(Self { decoder })
     }
@@ -51,8 +63,10 @@ impl PoseReader {
     ///
     /// Every keypoint whose place is known at all is there; one that only the regression knows scores at most 0.05.
     pub fn read(&mut self, heads: &Heads, letterbox: &Letterbox) -> Poses {
-        match &self.decoder {
+        match &mut self.decoder {
             Decoder::CentreOffsets(decoder) => decoder.read(heads, letterbox),
+            Decoder::HeatmapLocref(decoder) => decoder.read(heads, letterbox),
+            Decoder::PartAffinity(decoder) => decoder.read(heads, letterbox),
         }
     }
 }

@@ -1,0 +1,1 @@
+//! Hand-made heads of several animals: what the decoder must make of them.

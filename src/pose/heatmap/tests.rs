@@ -1,0 +1,1 @@
+//! Hand-made heads of one animal: what the decoder must make of them.
