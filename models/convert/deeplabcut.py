@@ -1,6 +1,7 @@
 """`python -m convert.deeplabcut`: a network trained with DeepLabCut 3 (PyTorch) becomes a model folder."""
 
 import argparse
+import functools
 import itertools
 import re
 import sys
@@ -127,7 +128,7 @@ def check(config: dict) -> None:
 
 def build(config: dict, weights: dict) -> PoseModel:
     """The network with its weights."""
-    # A resize up needs no anti-aliasing, and no engine runs one that has it.
+    # No engine runs a resize with anti-aliasing.
     resnet.resize = plain_resize
     model = PoseModel.build(config["model"])
     model.load_state_dict(weights)
@@ -135,10 +136,15 @@ def build(config: dict, weights: dict) -> PoseModel:
 
 
 def plain_resize(maps: torch.Tensor, size: list[int], antialias: bool = True) -> torch.Tensor:
-    """Bilinear, upwards only."""
-    if any(int(old) > int(new) for old, new in zip(maps.shape[-2:], size)):
-        raise Refused(f"the network shrinks maps of {tuple(maps.shape[-2:])} to {size}; allowed: upwards; choose another --size")
-    return torch.nn.functional.interpolate(maps, size=[int(side) for side in size], mode="bilinear", align_corners=False)
+    """The same as two products of matrices."""
+    (height, width), (new_height, new_width) = map(int, maps.shape[-2:]), map(int, size)
+    return torch.matmul(torch.matmul(mixing(height, new_height), maps), mixing(width, new_width).T)
+
+
+@functools.cache
+def mixing(old: int, new: int) -> torch.Tensor:
+    """What share of each of the old rows is in each of the new ones."""
+    return torch.nn.functional.interpolate(torch.eye(old)[None, None], size=[new, old], mode="bilinear", antialias=True)[0, 0]
 
 
 def picture(config: dict, size: str | None) -> tuple[int, int]:
@@ -171,12 +177,12 @@ def normalisation(config: dict) -> tuple[tuple, tuple]:
     return (0.0,) * 3, (255.0,) * 3 if inference.get("scale_to_unit_range") else (1.0,) * 3
 
 
-def decoder(model: PoseModel, keypoints: list[str]) -> dict:
+def decoder(model: PoseModel, keypoints: list[str], score_min: float) -> dict:
     """The contract's decoder, as the predictor is set."""
     predictor = model.heads["bodypart"].predictor
     if not hasattr(predictor, "assembler"):
         stdev = float(predictor.locref_std) if refined(model) else 0.0
-        return {"kind": "heatmap-locref", "score_min": 0.1, "locref_stdev": stdev}
+        return {"kind": "heatmap-locref", "score_min": score_min, "locref_stdev": stdev}
     rules = predictor.assembler
     edges = [[keypoints[index] for index in predictor.graph[edge]] for edge in predictor.edges_to_keep]
     return {
@@ -214,11 +220,12 @@ def left_right(keypoints: list[str]) -> list[tuple[str, str]]:
 def write_onnx(deployed: Deployed, path: Path, width: int, height: int) -> list[tuple[int, ...]]:
     """Writes the network, holds it against itself in ONNX Runtime, and gives the shapes of its outputs."""
     image = torch.rand(1, 3, height, width) * 4 - 2
-    with torch.inference_mode():
+    with torch.no_grad():
+        # Before the export, so that what depends on the size alone is known to it as numbers.
+        own = [tensor.numpy() for tensor in deployed(image)]
         torch.onnx.export(
             deployed, (image,), str(path), input_names=["image"], output_names=deployed.meanings, opset_version=17, dynamo=False
         )  # fmt: skip
-        own = [tensor.numpy() for tensor in deployed(image)]
     onnx.checker.check_model(onnx.load(path), full_check=True)
     import onnxruntime
 
@@ -230,7 +237,9 @@ def write_onnx(deployed: Deployed, path: Path, width: int, height: int) -> list[
     return [tensor.shape for tensor in own]
 
 
-def convert(source: Path, out: Path, name: str | None = None, size: str | None = None, snapshot: Path | None = None) -> None:
+def convert(
+    source: Path, out: Path, name: str | None = None, size: str | None = None, snapshot: Path | None = None, score_min: float = 0.1
+) -> None:
     """Writes the model folder."""
     config, weights = find(source, snapshot)
     check(config)
@@ -255,7 +264,7 @@ def convert(source: Path, out: Path, name: str | None = None, size: str | None =
         identities=list(zip(names, COLOURS)),
         width=width,
         height=height,
-        decoder=decoder(model, keypoints),
+        decoder=decoder(model, keypoints, score_min),
         outputs=[Output(m, m, tuple(shape), int(strides[m])) for m, shape in zip(deployed.meanings, shapes)],
         files=[File("model.onnx", "fp32", 0.0)],
         training=Training(
@@ -278,9 +287,10 @@ def main() -> None:
     parser.add_argument("--name", help="the model's name (default: the folder's)")
     parser.add_argument("--size", metavar="WxH", help="the network's picture; the camera's own size is read without scaling")
     parser.add_argument("--snapshot", type=Path, metavar="FILE", help="these weights (default: the best, else the last)")
+    parser.add_argument("--score-min", type=float, default=0.1, help="a lone animal with a lower mean score is not there")
     args = parser.parse_args()
     try:
-        convert(args.source, args.out, args.name, args.size, args.snapshot)
+        convert(args.source, args.out, args.name, args.size, args.snapshot, args.score_min)
     except Refused as why:
         sys.exit(f"error: {why}")
 

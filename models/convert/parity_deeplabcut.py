@@ -179,7 +179,8 @@ def main() -> None:
         pictures = [folder / f"{index:03}.png" for index in range(args.pictures)]
         for picture in pictures:
             cv2.imwrite(str(picture), draw(dice, int(dice.integers(1, 4)) if multi else 1)[0])
-        convert(folder, folder / "imported", size=f"{WIDTH}x{HEIGHT}")
+        # DeepLabCut itself always answers with an animal.
+        convert(folder, folder / "imported", size=f"{WIDTH}x{HEIGHT}", score_min=0.0)
         others = theirs(folder, pictures, multi)
         (folder / "theirs.json").write_text(json.dumps(others))
         mine = ours(args.poses_json.split(), folder / "imported", pictures)
