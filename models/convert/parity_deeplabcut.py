@@ -31,7 +31,7 @@ NEAR_PX, NEAR_SCORE = 0.1, 1e-3
 # Name, DeepLabCut's net_type, the backbone to build in place of its large one with its channels, several animals, training steps.
 CASES = [
     ("single", "resnet_50", ("resnet18", 512), False, 60),
-    ("single-hrnet", "hrnet_w18", None, False, 6),
+    ("single-hrnet", "hrnet_w18", None, False, 15),
     ("multi", "resnet_50", ("resnet18", 512), True, 120),
     ("multi-dlcrnet", "dlcrnet_stride32_ms5", None, True, 2),
 ]
@@ -63,9 +63,11 @@ def configuration(folder: Path, net_type: str, backbone: tuple[str, int] | None,
         project |= {"bodyparts": KEYPOINTS}
     file = folder / "pytorch_config.yaml"
     config = PoseConfig.build(project, file, top_down=False, net_type=net_type).to_dict(normalize=True)
+    model = config["model"]
+    # Statistics of batch normalisation that were never learned make numbers beyond all bounds.
+    model["backbone"]["freeze_bn_stats"] = False
     if backbone:
         name, channels = backbone
-        model = config["model"]
         old, model["backbone_output_channels"] = model["backbone_output_channels"], channels
         model["backbone"]["model_name"] = name
         for head in model["heads"].values():

@@ -103,3 +103,101 @@ fn edges(written: &Written, edges: &[[String; 2]]) -> Option<Complaint> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::parse;
+    use std::path::Path;
+
+    const SINGLE: &str = include_str!("../../../tests/data/import/deeplabcut-single/model.toml");
+    const MULTI: &str = include_str!("../../../tests/data/import/deeplabcut-multi/model.toml");
+
+    /// The error of a contract with `from` replaced by `to`.
+    fn error(good: &str, from: &str, to: &str) -> String {
+        assert!(good.contains(from), "the contract has no {from}");
+        parse(Path::new("m/model.toml"), &good.replacen(from, to, 1)).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn what_the_importer_writes_is_taken() {
+        for good in [SINGLE, MULTI] {
+            assert!(parse(Path::new("m/model.toml"), good).is_ok());
+        }
+    }
+
+    #[test]
+    fn each_wrong_field_of_a_single_animal_is_named_with_what_is_allowed() {
+        for (from, to, expected) in [
+            ("score_min = 0.0", "score_min = 1.0", "decoder.score_min: got 1; allowed: 0 to below 1"),
+            ("locref_stdev = 7.2801", "locref_stdev = -1.0", "decoder.locref_stdev: got -1; allowed: 0 to 1000"),
+            (
+                "locref_stdev = 7.2801",
+                "locref_stdev = 0.0",
+                "outputs.locref: got the shape [1, 8, 17, 21]; allowed: [1, 0, 16, 20] at stride 8, or up to 3 more rows and columns",
+            ),
+            (
+                "shape = [1, 4, 17, 21]",
+                "shape = [1, 4, 17, 24]",
+                "outputs.heatmaps: got the shape [1, 4, 17, 24]; allowed: [1, 4, 16, 20] at stride 8, or up to 3 more rows and columns",
+            ),
+            (
+                "shape = [1, 4, 17, 21]",
+                "shape = [1, 4, 16, 21]",
+                "outputs.locref: has other cells than heatmaps; allowed: one size and stride",
+            ),
+            (
+                "meaning = \"locref\"",
+                "meaning = \"offsets\"",
+                "outputs.locref: got the meaning \"offsets\"; allowed: heatmaps, locref",
+            ),
+            (
+                "identities = []",
+                "identities = [{ name = \"A\", colour = \"#000000\" }, { name = \"B\", colour = \"#ffffff\" }]",
+                "identities: got 2 of them; allowed: at most one, as this decoder reads a single animal",
+            ),
+        ] {
+            assert_eq!(error(SINGLE, from, to), format!("model m/model.toml: {expected}"));
+        }
+    }
+
+    #[test]
+    fn each_wrong_field_of_several_animals_is_named_with_what_is_allowed() {
+        for (from, to, expected) in [
+            ("animals_max = 3", "animals_max = 9", "decoder.animals_max: got 9; allowed: 1 to 8"),
+            ("keypoint_min = 0.1", "keypoint_min = 1.5", "decoder.keypoint_min: got 1.5; allowed: 0 to below 1"),
+            ("affinity_min = 0.05", "affinity_min = -0.5", "decoder.affinity_min: got -0.5; allowed: 0 to below 1"),
+            ("links_min = 2", "links_min = 4", "decoder.links_min: got 4; allowed: 0 to 3"),
+            ("peak_window = 5", "peak_window = 4", "decoder.peak_window: got 4; allowed: an odd number from 1 to 15"),
+            ("overlap_max = 0.8", "overlap_max = 2.0", "decoder.overlap_max: got 2; allowed: 0 to 1"),
+            (
+                "[[\"nose\", \"neck\"],",
+                "[[\"nose\", \"ear\"],",
+                "decoder.edges: got \"ear\"; allowed: a name among keypoints",
+            ),
+            (
+                "[[\"nose\", \"neck\"],",
+                "[[\"nose\", \"nose\"],",
+                "decoder.edges: \"nose\" is joined to itself; allowed: two keypoints",
+            ),
+            (
+                "[[\"nose\", \"neck\"],",
+                "[[\"back\", \"nose\"],",
+                "decoder.edges: [\"nose\", \"back\"] stands twice; allowed: each pair once",
+            ),
+            (
+                "[[\"nose\", \"neck\"],",
+                "[",
+                "outputs.affinity: got the shape [1, 12, 17, 21]; allowed: [1, 10, 16, 20] at stride 8, or up to 3 more rows and columns",
+            ),
+        ] {
+            assert_eq!(error(MULTI, from, to), format!("model m/model.toml: {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_missing_field_and_an_unknown_one_are_named() {
+        assert!(error(MULTI, "overlap_max = 0.8\n", "").contains("missing field `overlap_max`"));
+        assert!(error(MULTI, "overlap_max", "overlap").contains("unknown field `overlap`"));
+        assert!(error(SINGLE, "score_min = 0.0", "score = 0.0").contains("unknown field `score`"));
+    }
+}
