@@ -1,13 +1,17 @@
 //! Heads to poses: one decoder for each kind of head. Pure and deterministic; allocates nothing after construction.
 
+mod affinity;
 mod centre;
+mod heatmap;
 mod yolo;
 
 use crate::handover::Poses;
 use crate::infer::Heads;
 use crate::model::{Contract, WrittenDecoder};
 use crate::space::Letterbox;
+use affinity::PartAffinity;
 use centre::{CentreOffsets, Limits};
+use heatmap::Heatmap;
 use yolo::YoloPose;
 
 /// Why poses cannot be read from a model's heads.
@@ -34,6 +38,8 @@ pub struct PoseReader {
 enum Decoder {
     CentreOffsets(CentreOffsets),
     YoloPose(YoloPose),
+    HeatmapLocref(Heatmap),
+    PartAffinity(Box<PartAffinity>),
 }
 
 impl PoseReader {
@@ -56,6 +62,12 @@ impl PoseReader {
                 };
                 Decoder::YoloPose(YoloPose::new(contract, limits)?)
             }
+            WrittenDecoder::HeatmapLocref { score_min, locref_stdev } => {
+                Decoder::HeatmapLocref(Heatmap::new(contract, *score_min, *locref_stdev)?)
+            }
+            WrittenDecoder::PartAffinity(written) => {
+                Decoder::PartAffinity(Box::new(PartAffinity::new(contract, written)?))
+            }
         };
         Ok(Self { decoder })
     }
@@ -67,6 +79,8 @@ impl PoseReader {
         match &mut self.decoder {
             Decoder::CentreOffsets(decoder) => decoder.read(heads, letterbox),
             Decoder::YoloPose(decoder) => decoder.read(heads, letterbox),
+            Decoder::HeatmapLocref(decoder) => decoder.read(heads, letterbox),
+            Decoder::PartAffinity(decoder) => decoder.read(heads, letterbox),
         }
     }
 }
