@@ -1,12 +1,18 @@
 //! Heads to poses: one decoder for each kind of head. Pure and deterministic; allocates nothing after construction.
 
 mod centre;
+mod sleap;
 
 use crate::handover::Poses;
 use crate::infer::Heads;
 use crate::model::{Contract, WrittenDecoder};
 use crate::space::Letterbox;
 use centre::{CentreOffsets, Limits};
+use sleap::Reading;
+use sleap::affinity_fields::{AffinityFields, Lines};
+use sleap::centred_instances::{CentredInstances, Crop};
+use sleap::class_maps::ClassMaps;
+use sleap::confidence_maps::ConfidenceMaps;
 
 /// Why poses cannot be read from a model's heads.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,10 @@ pub struct PoseReader {
 #[derive(Debug)]
 enum Decoder {
     CentreOffsets(CentreOffsets),
+    ConfidenceMaps(ConfidenceMaps),
+    CentredInstances(CentredInstances),
+    AffinityFields(AffinityFields),
+    ClassMaps(ClassMaps),
 }
 
 impl PoseReader {
@@ -43,16 +53,54 @@ impl PoseReader {
                     Limits { score_min: *score_min, separation: *separation_px, reach: *reach_px },
                 )?)
             }
+            &WrittenDecoder::ConfidenceMaps { scale, score_min, patch } => {
+                Decoder::ConfidenceMaps(ConfidenceMaps::new(contract, Reading { scale, score_min, patch })?)
+            }
+            &WrittenDecoder::CentredInstances { scale, score_min, patch, centroid_min, crop } => {
+                let reading = Reading { scale, score_min, patch };
+                let crop = Crop { centroid_min, size: (crop[0], crop[1]) };
+                Decoder::CentredInstances(CentredInstances::new(contract, reading, crop)?)
+            }
+            WrittenDecoder::AffinityFields {
+                scale,
+                score_min,
+                patch,
+                edges,
+                order,
+                points,
+                length_max,
+                length_loss,
+                line_score_min,
+                keypoints_min,
+            } => {
+                let reading = Reading { scale: *scale, score_min: *score_min, patch: *patch };
+                let lines = Lines {
+                    points: *points,
+                    length_max: *length_max,
+                    length_loss: *length_loss,
+                    score_min: *line_score_min,
+                    keypoints_min: *keypoints_min,
+                };
+                Decoder::AffinityFields(AffinityFields::new(contract, reading, lines, (edges, order))?)
+            }
+            &WrittenDecoder::ClassMaps { scale, score_min, patch } => {
+                Decoder::ClassMaps(ClassMaps::new(contract, Reading { scale, score_min, patch })?)
+            }
         };
         Ok(Self { decoder })
     }
 
     /// The poses of one run, camera pixels, best score first. Heads of another shape than the contract's give none.
     ///
-    /// Every keypoint whose place is known at all is there; one that only the regression knows scores at most 0.05.
+    /// Every keypoint whose place is known at all is there; where offsets are regressed, one that only they know scores at most
+    /// 0.05.
     pub fn read(&mut self, heads: &Heads, letterbox: &Letterbox) -> Poses {
-        match &self.decoder {
+        match &mut self.decoder {
             Decoder::CentreOffsets(decoder) => decoder.read(heads, letterbox),
+            Decoder::ConfidenceMaps(decoder) => decoder.read(heads, letterbox),
+            Decoder::CentredInstances(decoder) => decoder.read(heads, letterbox),
+            Decoder::AffinityFields(decoder) => decoder.read(heads, letterbox),
+            Decoder::ClassMaps(decoder) => decoder.read(heads, letterbox),
         }
     }
 }

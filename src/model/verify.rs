@@ -1,5 +1,7 @@
 //! Holds what `model.toml` says against what the line can use.
 
+mod sleap;
+
 use super::{Written, WrittenDecoder, WrittenOutput};
 use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS};
 
@@ -79,6 +81,10 @@ fn decoder(written: &Written) -> Option<Complaint> {
             .or_else(|| pixels("separation_px", *separation_px))
             .or_else(|| pixels("reach_px", *reach_px))
             .or_else(|| centre_offsets(written)),
+        WrittenDecoder::ConfidenceMaps { .. }
+        | WrittenDecoder::CentredInstances { .. }
+        | WrittenDecoder::AffinityFields { .. }
+        | WrittenDecoder::ClassMaps { .. } => sleap::complaint(written),
     }
 }
 

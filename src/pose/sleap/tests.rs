@@ -1,0 +1,1 @@
+//! Hand-made heads: what the decoders must make of them.
