@@ -6,7 +6,9 @@ PROGRAM is the built example, `target/debug/examples/poses_json` without it.
 """
 
 import argparse
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,192 +17,48 @@ import numpy as np
 import torch
 
 from . import sleap
+from .sleap_samples import EDGES, MODELS, NETWORKS, NODES, SHOWN, train
 
-NODES = ["nose", "neck", "hip", "tail"]
-EDGES = [("neck", "nose"), ("neck", "hip"), ("hip", "tail")]
-CLASSES = ["ann", "bob"]
-WIDTH, HEIGHT, CROP = 160, 128, 64
-PICTURES, SHOWN = 120, 8
 PLACE_MAX, SCORE_MAX = 0.1, 1e-3
+GOLDEN = ("single-odd-scale", "top-down", "top-down-classes", "bottom-up", "bottom-up-classes")
 
 
-def animal(dice: np.random.Generator, taken: list[np.ndarray]) -> np.ndarray:
-    """Keypoints [4, 2] of one animal, away from those before."""
-    for _ in range(200):
-        middle, turn = dice.uniform((28, 28), (WIDTH - 28, HEIGHT - 28)), dice.uniform(0, 2 * np.pi)
-        along = np.array([22.0, 10.0, -8.0, -22.0])[:, None] * [np.cos(turn), np.sin(turn)]
-        points = middle + along + dice.normal(0, 1.0, (4, 2))
-        if all(np.linalg.norm(points.mean(0) - other.mean(0)) > 44 for other in taken):
-            break
-    return points
-
-
-def draw(dice: np.random.Generator, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """A picture [HEIGHT, WIDTH, 3] of `count` animals, the colour of the first other than that of the second, and their keypoints."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    picture = dice.normal(30, 6, (HEIGHT, WIDTH, 3))
-    animals = []
-    for index in range(count):
-        points = animal(dice, animals)
-        animals.append(points)
-        coat = np.array([(210, 90, 70), (70, 110, 220)][index % 2])
-        for (px, py), size, shade in zip(points, (3.0, 6.0, 7.0, 2.5), (1.2, 0.7, 1.0, 0.5)):
-            blob = np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * size**2))[:, :, None]
-            picture = picture * (1 - blob) + blob * coat * shade
-    return picture.clip(0, 255).astype(np.uint8), animals
-
-
-def dataset(folder: Path, count: int) -> tuple[Path, list[Path]]:
-    """Labels (.slp) of drawn pictures with `count` animals, and the first pictures' files."""
-    import cv2
-    import sleap_io as sio
-
-    folder.mkdir(parents=True, exist_ok=True)
-    labels_file, dice = folder / "labels.slp", np.random.default_rng(count)
-    files = [folder / f"{index:03}.png" for index in range(PICTURES)]
-    skeleton = sio.Skeleton(nodes=[sio.Node(name) for name in NODES], name="animal")
-    for edge in EDGES:
-        skeleton.add_edge(*edge)
-    tracks = [sio.Track(name) for name in CLASSES]
-    drawn = [draw(dice, count) for _ in files]
-    for file, (picture, _) in zip(files, drawn):
-        cv2.imwrite(str(file), picture[:, :, ::-1])
-    video = sio.Video.from_filename([str(file) for file in files])
-    frames = [
-        sio.LabeledFrame(
-            video=video,
-            frame_idx=index,
-            instances=[
-                sio.Instance.from_numpy(points, skeleton=skeleton, track=track) for points, track in zip(animals, tracks)
-            ],
-        )
-        for index, (_, animals) in enumerate(drawn)
+def told_apart(layer, keypoints: np.ndarray, scores: np.ndarray, score, identity) -> dict | None:
+    """One animal as SLEAP-NN tells of it, its score on our scale; None where it has no keypoint."""
+    places = [
+        None if np.isnan(place).any() else [float(place[0]), float(place[1]), min(float(sure), 1.0)]
+        for place, sure in zip(keypoints, scores)
     ]
-    sio.Labels(videos=[video], skeletons=[skeleton], tracks=tracks, labeled_frames=frames).save(str(labels_file), embed=False)
-    return labels_file, files[:SHOWN]
+    if not any(places):
+        return None
+    kind = type(layer).__name__
+    if kind == "SingleInstanceLayer":
+        score = np.nansum(scores) / len(NODES)
+    if kind == "BottomUpLayer":
+        score = score / len(EDGES)
+    return {"score": min(max(float(score), 0.0), 1.0), "keypoints": places, "identity": identity}
 
 
-def maps(stride: int, **more) -> dict:
-    return {"part_names": None, "sigma": 3.0, "output_stride": stride, **more}
-
-
-# Name, animals in a picture, head configuration, output stride of the backbone, channels, scale, epochs.
-NETWORKS = {
-    "single": (1, {"single_instance": {"confmaps": maps(2)}}, 2, 3, 1.0, 6),
-    "single-grey-half": (1, {"single_instance": {"confmaps": maps(2)}}, 2, 1, 0.5, 6),
-    "single-odd-scale": (1, {"single_instance": {"confmaps": maps(4)}}, 4, 3, 0.7, 6),
-    "centroid": (2, {"centroid": {"confmaps": {"anchor_part": None, "sigma": 4.0, "output_stride": 2}}}, 2, 1, 0.5, 6),
-    "instance": (2, {"centered_instance": {"confmaps": maps(2, anchor_part=None)}}, 2, 3, 1.0, 6),
-    "bottom-up": (
-        2,
-        {"bottomup": {"confmaps": maps(2, loss_weight=1.0), "pafs": {"edges": None, "sigma": 8.0, "output_stride": 4, "loss_weight": 1.0}}},
-        2, 3, 1.0, 10,
-    ),
-    "bottom-up-classes": (
-        2,
-        {
-            "multi_class_bottomup": {
-                "confmaps": maps(2, loss_weight=1.0),
-                "class_maps": {"classes": None, "sigma": 8.0, "output_stride": 4, "loss_weight": 1.0},
-            }
-        },
-        2, 3, 1.0, 10,
-    ),
-    "instance-classes": (
-        2,
-        {
-            "multi_class_topdown": {
-                "confmaps": maps(2, anchor_part=None, loss_weight=1.0),
-                "class_vectors": {
-                    "classes": None,
-                    "num_fc_layers": 1,
-                    "num_fc_units": 32,
-                    "global_pool": True,
-                    "output_stride": 2,
-                    "loss_weight": 0.1,
-                },
-            }
-        },
-        2, 3, 1.0, 10,
-    ),
-}  # fmt: skip
-
-# The sources of each imported model.
-MODELS = {
-    "single": ["single"],
-    "single-grey-half": ["single-grey-half"],
-    "single-odd-scale": ["single-odd-scale"],
-    "top-down": ["centroid", "instance"],
-    "bottom-up": ["bottom-up"],
-    "bottom-up-classes": ["bottom-up-classes"],
-    "top-down-classes": ["centroid", "instance-classes"],
-}
-
-
-def train(name: str, folder: Path) -> Path:
-    """A training folder of the real package, made where there is none."""
-    from sleap_nn.train import train as run
-
-    count, heads, stride, channels, scale, epochs = NETWORKS[name]
-    if not (folder / name / "best.ckpt").exists():
-        labels, _ = dataset(folder / f"pictures-{count}", count)
-        backbone = {"in_channels": channels, "filters": 8, "filters_rate": 1.5, "max_stride": 8, "output_stride": stride}
-        run(
-            train_labels_path=[str(labels)],
-            use_same_data_for_val=True,
-            ensure_rgb=channels == 3,
-            ensure_grayscale=channels == 1,
-            scale=scale,
-            max_height=HEIGHT,
-            max_width=WIDTH,
-            crop_size=CROP,
-            use_augmentations_train=False,
-            backbone_config={"unet": backbone},
-            head_configs=heads,
-            batch_size=4,
-            min_train_steps_per_epoch=30,
-            train_steps_per_epoch=30,
-            max_epochs=epochs,
-            learning_rate=3e-3,
-            trainer_accelerator="cpu",
-            enable_progress_bar=False,
-            save_ckpt=True,
-            ckpt_dir=str(folder),
-            run_name=name,
-            seed=1,
-        )
-    return folder / name
-
-
-def reference(predictor, file: Path) -> list[dict]:
-    """What SLEAP-NN's own inference says of one picture: score, keypoints [x, y, score] or None, identity or None."""
-    import cv2
-
-    # As float, so that a grey picture is not rounded to whole levels on the way.
-    picture = cv2.imread(str(file))[:, :, ::-1].astype(np.float32)
-    outputs = predictor.layer.predict(torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous())
+def told(layer, outputs) -> list[dict]:
+    """What SLEAP-NN's outputs for one picture say."""
     points, values = outputs.pred_keypoints[0].numpy(), outputs.pred_peak_values[0].numpy()
-    kind = type(predictor.layer).__name__
     found = []
     for index, (places, scores) in enumerate(zip(points, values)):
-        keypoints = [
-            None if np.isnan(place).any() else [float(place[0]), float(place[1]), min(float(score), 1.0)]
-            for place, score in zip(places, scores)
-        ]
-        if not any(keypoints):
-            continue
-        score = float(outputs.instance_scores[0, index]) if outputs.instance_scores is not None else None
-        if kind == "SingleInstanceLayer":
-            score = float(np.nansum(scores)) / len(NODES)
-        if kind == "BottomUpLayer":
-            score = score / len(EDGES)
+        score = outputs.instance_scores[0, index] if outputs.instance_scores is not None else None
         identity = None
         if outputs.pred_class_vectors is not None:
             identity = [float(value) for value in outputs.pred_class_vectors[0, index]]
-        elif kind == "BottomUpMultiClassLayer":
+        elif type(layer).__name__ == "BottomUpMultiClassLayer":
             identity = index
-        found.append({"score": min(max(score, 0.0), 1.0), "keypoints": keypoints, "identity": identity})
-    return found
+        found.append(told_apart(layer, places, scores, score, identity))
+    return [one for one in found if one]
+
+
+def picture_of(file: Path) -> torch.Tensor:
+    """A picture [1, 3, H, W] of 0 to 255, as float, so that SLEAP-NN does not round it to whole levels on its way."""
+    import cv2
+
+    return torch.from_numpy(cv2.imread(str(file))[:, :, ::-1].astype(np.float32)).permute(2, 0, 1)[None].contiguous()
 
 
 def differences(ours: list[dict], theirs: list[dict]) -> tuple[float, float]:
@@ -245,40 +103,112 @@ def library_of_onnxruntime() -> str:
     return str(next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")))
 
 
+def goldens(predictor, model: Path, file: Path, folder: Path) -> None:
+    """Writes the heads of one picture, rounded so that they are small, and what SLEAP-NN reads from just these."""
+    import onnxruntime
+
+    layer, picture = predictor.layer, picture_of(file)
+    session = onnxruntime.InferenceSession(str(model / "model.onnx"), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    heads = dict(zip(names, session.run(names, {"image": picture.numpy() / 255})))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, head in heads.items():
+        if head.size > 100:
+            rounded = (head * 100).round().clip(-127, 127).astype(np.int8)
+            rounded.tofile(folder / f"{name}.i8")
+            heads[name] = rounded.astype(np.float32) / 100
+        else:
+            head.tofile(folder / f"{name}.f32")
+    heads = {name: torch.from_numpy(head) for name, head in heads.items()}
+    found = of_cuttings(layer, heads) if "centroids" in heads else of_maps(layer, heads, picture)
+    (folder / "poses.json").write_text(json.dumps(found) + "\n")
+    (folder / "model.onnx").write_text("stands in for a network: only its heads are read here\n")
+    text = (model / "model.toml").read_text()
+    digests = [hashlib.sha256((place / "model.onnx").read_bytes()).hexdigest() for place in (model, folder)]
+    text = re.sub(r"command = .*", 'command = "python -m convert.parity_sleap DIR --goldens tests/data/import"', text)
+    (folder / "model.toml").write_text(text.replace(*digests))
+
+
+def of_maps(layer, heads: dict, picture: torch.Tensor) -> list[dict]:
+    """What a layer with one network reads from heads."""
+    named = {"keypoints": "MultiInstanceConfmapsHead", "affinities": "PartAffinityFieldsHead", "identity": "ClassMapsHead"}
+    if type(layer).__name__ == "SingleInstanceLayer":
+        named["keypoints"] = "SingleInstanceConfmapsHead"
+    _, info = layer.preprocess(picture)
+    return told(layer, layer.postprocess({named[name]: head for name, head in heads.items()}, info))
+
+
+def of_cuttings(layer, heads: dict) -> list[dict]:
+    """What the second layer of a top-down pair reads from heads, put where the cuttings lay."""
+    from sleap_nn.data.instance_cropping import make_centered_bboxes
+
+    inner = layer.centered_instance_layer
+    least = layer.centroid_layer.postprocess_config.peak_threshold
+    _, info = inner.preprocess(torch.zeros(len(heads["keypoints"]), 3, *layer.crop_size))
+    raw = {"CenteredInstanceConfmapsHead": heads["keypoints"]}
+    if "identity" in heads:
+        raw["ClassVectorsHead"] = heads["identity"][0, 0]
+    outputs = inner.postprocess(raw, info)
+    centroids = heads["centroids"][0, 0]
+    corners = make_centered_bboxes(centroids[:, :2], *layer.crop_size)[:, 0]
+    found = []
+    for index, (x, y, score) in enumerate(centroids.tolist()):
+        if score > least:
+            places = (outputs.pred_keypoints[index, 0] + corners[index]).numpy()
+            identity = heads["identity"][0, 0, index].tolist() if "identity" in heads else None
+            found.append(told_apart(layer, places, outputs.pred_peak_values[index, 0].numpy(), score, identity))
+    return [one for one in found if one]
+
+
+def load(sources: list[Path]):
+    """SLEAP-NN's predictor, told to give the classes' likelihoods where it has them."""
+    import attrs
+
+    predictor = sleap.load(sources)
+    inner = getattr(predictor.layer, "centered_instance_layer", None)
+    if getattr(inner, "class_names", None):
+        inner.postprocess_config = attrs.evolve(inner.postprocess_config, return_class_vectors=True)
+    return predictor
+
+
+def compare(name: str, predictor, model: Path, files: list[Path], program: Path) -> bool:
+    """Prints how far both engines are from SLEAP-NN; whether that is near enough."""
+    with torch.no_grad():
+        theirs = [told(predictor.layer, predictor.layer.predict(picture_of(file))) for file in files]
+    count = sum(len(one) for one in theirs)
+    points = sum(sum(k is not None for k in pose["keypoints"]) for one in theirs for pose in one)
+    good = True
+    for engine, library in (("built-in", None), ("onnxruntime", library_of_onnxruntime())):
+        ours = poses(program, model, files, library)
+        place, score = (max(column) for column in zip(*map(differences, ours, theirs)))
+        near = place <= PLACE_MAX and score <= SCORE_MAX
+        good &= near
+        print(
+            f"{'ok ' if near else 'BAD'} {name:18} {engine:12} {len(files)} pictures, {count} animals, {points} keypoints: "
+            f"places differ by at most {place:.4f} px, scores by {score:.6f}"
+        )
+    return good
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m convert.parity_sleap", description=__doc__)
     parser.add_argument("folder", type=Path, help="where networks, pictures and models are kept")
     parser.add_argument("--program", type=Path, default=Path("../target/debug/examples/poses_json"))
     parser.add_argument("--only", choices=MODELS, help="one model")
+    parser.add_argument("--goldens", type=Path, help="also write the heads of one picture for tests/import_sleap.rs here")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    failed = False
+    good = True
     for name in [given.only] if given.only else MODELS:
         sources = [train(source, given.folder) for source in MODELS[name]]
         model = given.folder / "models" / name
         sleap.convert(sources, model, name, None, 4)
-        predictor = sleap.load(sources)
-        _, files = NETWORKS[MODELS[name][-1]][0], sorted((given.folder / f"pictures-{NETWORKS[MODELS[name][-1]][0]}").glob("*.png"))[:SHOWN]
-        from sleap_nn.inference.layers import topdown_multiclass
-
-        if isinstance(predictor.layer, topdown_multiclass.TopDownMultiClassLayer):
-            import attrs
-
-            inner = predictor.layer.centered_instance_layer
-            inner.postprocess_config = attrs.evolve(inner.postprocess_config, return_class_vectors=True)
-        theirs = [reference(predictor, file) for file in files]
-        count = sum(len(one) for one in theirs)
-        points = sum(sum(k is not None for k in pose["keypoints"]) for one in theirs for pose in one)
-        for engine, library in (("built-in", None), ("onnxruntime", library_of_onnxruntime())):
-            ours = poses(given.program, model, files, library)
-            place, score = (max(column) for column in zip(*map(differences, ours, theirs)))
-            good = place <= PLACE_MAX and score <= SCORE_MAX
-            failed |= not good
-            print(
-                f"{'ok ' if good else 'BAD'} {name:18} {engine:12} {len(files)} pictures, {count} animals, {points} keypoints: "
-                f"places differ by at most {place:.4f} px, scores by {score:.6f}"
-            )
-    return int(failed)
+        predictor, animals = load(sources), NETWORKS[MODELS[name][-1]][0]
+        files = sorted((given.folder / f"pictures-{animals}").glob("*.png"))[:SHOWN]
+        good &= compare(name, predictor, model, files, given.program)
+        if given.goldens and name in GOLDEN:
+            goldens(predictor, model, files[0], given.goldens / f"sleap-{name}")
+    return int(not good)
 
 
 if __name__ == "__main__":

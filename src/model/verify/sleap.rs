@@ -156,3 +156,6 @@ fn one(output: &WrittenOutput, wanted: &Shape) -> Option<Complaint> {
     let allowed: Vec<_> = wanted.iter().map(size).collect();
     say(field, format!("got the shape {:?}; allowed: [{}]", output.shape, allowed.join(", ")))
 }
+
+#[cfg(test)]
+mod tests;
