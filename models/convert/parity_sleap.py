@@ -185,7 +185,7 @@ def compare(name: str, predictor, model: Path, files: list[Path], program: Path)
         good &= near
         print(
             f"{'ok ' if near else 'BAD'} {name:18} {engine:12} {len(files)} pictures, {count} animals, {points} keypoints: "
-            f"places differ by at most {place:.4f} px, scores by {score:.6f}"
+            f"places differ by at most {place:.2g} px, scores by {score:.2g}"
         )
     return good
 

@@ -31,8 +31,7 @@ impl Layout {
     }
 
     fn needed(contract: &Contract, meaning: &'static str) -> Result<Self, PoseError> {
-        Self::find(contract, meaning)
-            .ok_or_else(|| PoseError::Output { model: contract.written.name.clone(), meaning })
+        Self::find(contract, meaning).ok_or_else(|| PoseError::Output { model: contract.written.name.clone(), meaning })
     }
 
     /// The head, unless it has another shape than the contract's.

@@ -47,7 +47,8 @@ fn reading(scale: f32, score_min: f32, patch: u32) -> Option<Complaint> {
 
 fn no_identities(written: &Written) -> Option<Complaint> {
     let count = written.identities.len();
-    (count > 0).then(|| said("identities", format!("got {count} of them; allowed: none, as this decoder cannot tell who")))
+    (count > 0)
+        .then(|| said("identities", format!("got {count} of them; allowed: none, as this decoder cannot tell who")))
 }
 
 fn cutting(written: &Written, crop: [u32; 2]) -> Option<Complaint> {
@@ -74,7 +75,8 @@ fn skeleton(written: &Written) -> Option<Complaint> {
     // A tree over the keypoints has one edge less than they are.
     let fine = (1..keypoints.len().max(2)).contains(&order.len());
     if twice || !fine || order.iter().any(|edge| *edge as usize >= edges.len()) {
-        let allowed = format!("numbers of edges, 0 to {}, each at most once, {} at most", edges.len() - 1, keypoints.len() - 1);
+        let allowed =
+            format!("numbers of edges, 0 to {}, each at most once, {} at most", edges.len() - 1, keypoints.len() - 1);
         return say("decoder.order", format!("got {order:?}; allowed: {allowed}"));
     }
     let fine = *keypoints_min as usize <= keypoints.len();
@@ -82,7 +84,8 @@ fn skeleton(written: &Written) -> Option<Complaint> {
 }
 
 fn lines(written: &Written) -> Option<Complaint> {
-    let WrittenDecoder::AffinityFields { points, length_max, length_loss, line_score_min, .. } = &written.decoder else {
+    let WrittenDecoder::AffinityFields { points, length_max, length_loss, line_score_min, .. } = &written.decoder
+    else {
         return None;
     };
     if !(2..=64).contains(points) {
@@ -99,7 +102,8 @@ fn lines(written: &Written) -> Option<Complaint> {
 
 fn centred(written: &Written) -> Option<Complaint> {
     let identities = written.identities.len();
-    let cuttings = written.outputs.iter().find(|output| output.meaning == "centroids").map_or(0, |output| output.shape[2]);
+    let cuttings =
+        written.outputs.iter().find(|output| output.meaning == "centroids").map_or(0, |output| output.shape[2]);
     if !(1..=MAX_ANIMALS).contains(&cuttings) {
         return say("outputs", format!("\"centroids\" tells of {cuttings} animals; allowed: 1 to {MAX_ANIMALS}"));
     }

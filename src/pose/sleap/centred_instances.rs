@@ -47,9 +47,11 @@ impl CentredInstances {
         for (index, row) in centroids.channel(0).chunks_exact(3).enumerate().take(MAX_ANIMALS) {
             let &[x, y, score] = row else { continue };
             // Two cells of equal height side by side come as two centroids of one animal.
-            let again = centroids.channel(0).chunks_exact(3).take(index).any(|other| {
-                other[2] == score && (other[0] - x).hypot(other[1] - y) < 2.0 * self.centroids.stride
-            });
+            let again = centroids
+                .channel(0)
+                .chunks_exact(3)
+                .take(index)
+                .any(|other| other[2] == score && (other[0] - x).hypot(other[1] - y) < 2.0 * self.centroids.stride);
             if score > self.crop.centroid_min && x.is_finite() && y.is_finite() && !again {
                 let mut pose = self.cutting(keypoints, index, InModel { x, y }, letterbox);
                 let found = settle_centre(&mut pose);

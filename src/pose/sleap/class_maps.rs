@@ -72,7 +72,7 @@ impl ClassMaps {
             let place = |cell: f32| cell * self.keypoints.stride / scale;
             let at = keypoint(InModel { x: place(peak.x), y: place(peak.y) }, peak.score, letterbox);
             let (Some(at), true) = (at, costs.get(row, class) == best) else { continue };
-            member.pose.score += at.score;
+            member.pose.score += peak.score;
             member.pose.keypoints[k] = Some(at);
             member.found += 1;
             for (class, sum) in member.pose.identity.iter_mut().enumerate().take(self.class_count()) {

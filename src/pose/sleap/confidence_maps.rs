@@ -26,13 +26,14 @@ impl ConfidenceMaps {
         let Reading { scale, score_min, patch } = self.reading;
         let place = |cell: f32| cell * self.keypoints.stride / scale;
         let count = keypoints_of(&self.keypoints);
-        let mut pose = Pose::default();
+        let (mut pose, mut sum) = (Pose::default(), 0.0);
         for (k, slot) in pose.keypoints.iter_mut().enumerate().take(count) {
             let Some(peak) = map(head, k).highest(score_min, patch) else { continue };
             *slot = keypoint(InModel { x: place(peak.x), y: place(peak.y) }, peak.score, letterbox);
+            sum += peak.score;
         }
         if settle_centre(&mut pose) {
-            pose.score = pose.keypoints.iter().flatten().map(|one| one.score).sum::<f32>() / count as f32;
+            pose.score = sum / count as f32;
             add(&mut poses, pose);
         }
         poses

@@ -41,7 +41,8 @@ const ANN: &str = "identities = [{ name = \"ann\", colour = \"#112233\" }]";
 
 const SINGLE: &str = "[decoder]\nkind = \"confidence-maps\"\nscale = 1.0\nscore_min = 0.2\npatch = 5\n";
 
-const TOP_DOWN: &str = "[decoder]\nkind = \"centred-instances\"\nscale = 0.5\nscore_min = 0.2\npatch = 0\ncentroid_min = 0.3
+const TOP_DOWN: &str =
+    "[decoder]\nkind = \"centred-instances\"\nscale = 0.5\nscore_min = 0.2\npatch = 0\ncentroid_min = 0.3
 crop = [64, 64]
 [[outputs]]\nname = \"centroids\"\nmeaning = \"centroids\"\nshape = [1, 1, 4, 3]\nstride = 4
 [[outputs]]\nname = \"who\"\nmeaning = \"identity\"\nshape = [1, 1, 4, 1]\nstride = 1\n";
@@ -81,8 +82,16 @@ fn settings_of_maps_are_held_to_their_ranges() {
         ("score_min = 0.2", "score_min = 1.0", "decoder.score_min: got 1; allowed: 0 to below 1"),
         (NOBODY, ANN, "identities: got 1 of them; allowed: none, as this decoder cannot tell who"),
         ("stride = 2", "stride = 0", "outputs.maps: got the stride 0; allowed: 1 to 64"),
-        ("[1, 3, 64, 80]", "[1, 4, 64, 80]", "outputs.maps: got the shape [1, 4, 64, 80]; allowed: [1, 3, 1 to 4096, 1 to 4096]"),
-        ("[1, 3, 64, 80]", "[1, 3, 0, 80]", "outputs.maps: got the shape [1, 3, 0, 80]; allowed: [1, 3, 1 to 4096, 1 to 4096]"),
+        (
+            "[1, 3, 64, 80]",
+            "[1, 4, 64, 80]",
+            "outputs.maps: got the shape [1, 4, 64, 80]; allowed: [1, 3, 1 to 4096, 1 to 4096]",
+        ),
+        (
+            "[1, 3, 64, 80]",
+            "[1, 3, 0, 80]",
+            "outputs.maps: got the shape [1, 3, 0, 80]; allowed: [1, 3, 1 to 4096, 1 to 4096]",
+        ),
         ("\"keypoints\"\n", "\"centre\"\n", "outputs.maps: got the meaning \"centre\"; allowed: keypoints"),
     ] {
         assert_eq!(complaint(NOBODY, SINGLE, from, to), expected);
@@ -92,13 +101,25 @@ fn settings_of_maps_are_held_to_their_ranges() {
 #[test]
 fn cuttings_must_fit_the_picture_and_each_other() {
     for (from, to, expected) in [
-        ("crop = [64, 64]", "crop = [64, 400]", "decoder.crop: got [64, 400]; allowed: 8 to twice the input, [320, 256]"),
+        (
+            "crop = [64, 64]",
+            "crop = [64, 400]",
+            "decoder.crop: got [64, 400]; allowed: 8 to twice the input, [320, 256]",
+        ),
         ("centroid_min = 0.3", "centroid_min = -1.0", "decoder.centroid_min: got -1; allowed: 0 to below 1"),
         ("[1, 1, 4, 3]", "[1, 1, 9, 3]", "outputs: \"centroids\" tells of 9 animals; allowed: 1 to 8"),
-        ("[1, 1, 4, 3]", "[1, 1, 3, 3]", "outputs.maps: got the shape [4, 3, 32, 32]; allowed: [3, 3, 1 to 4096, 1 to 4096]"),
+        (
+            "[1, 1, 4, 3]",
+            "[1, 1, 3, 3]",
+            "outputs.maps: got the shape [4, 3, 32, 32]; allowed: [3, 3, 1 to 4096, 1 to 4096]",
+        ),
         ("[1, 1, 4, 1]", "[1, 1, 4, 2]", "outputs.who: got the shape [1, 1, 4, 2]; allowed: [1, 1, 4, 1]"),
         (ANN, NOBODY, "outputs.who: got the meaning \"identity\"; allowed: keypoints, centroids"),
-        ("meaning = \"centroids\"", "meaning = \"identity\"", "outputs: \"centroids\" tells of 0 animals; allowed: 1 to 8"),
+        (
+            "meaning = \"centroids\"",
+            "meaning = \"identity\"",
+            "outputs: \"centroids\" tells of 0 animals; allowed: 1 to 8",
+        ),
     ] {
         assert_eq!(complaint(ANN, TOP_DOWN, from, to), expected);
     }
@@ -107,9 +128,21 @@ fn cuttings_must_fit_the_picture_and_each_other() {
 #[test]
 fn edges_must_be_of_the_skeleton() {
     for (from, to, expected) in [
-        ("[\"neck\", \"tail\"]]", "[\"neck\", \"ear\"]]", "decoder.edges: got \"ear\"; allowed: a name among keypoints"),
-        ("[\"neck\", \"tail\"]]", "[\"neck\", \"neck\"]]", "decoder.edges: got \"neck\" to itself; allowed: two keypoints"),
-        ("edges = [[\"nose\", \"neck\"], [\"neck\", \"tail\"]]", "edges = []", "decoder.edges: got 0 of them; allowed: 1 to 9"),
+        (
+            "[\"neck\", \"tail\"]]",
+            "[\"neck\", \"ear\"]]",
+            "decoder.edges: got \"ear\"; allowed: a name among keypoints",
+        ),
+        (
+            "[\"neck\", \"tail\"]]",
+            "[\"neck\", \"neck\"]]",
+            "decoder.edges: got \"neck\" to itself; allowed: two keypoints",
+        ),
+        (
+            "edges = [[\"nose\", \"neck\"], [\"neck\", \"tail\"]]",
+            "edges = []",
+            "decoder.edges: got 0 of them; allowed: 1 to 9",
+        ),
         (
             "order = [0, 1]",
             "order = [0, 2]",
@@ -125,8 +158,16 @@ fn edges_must_be_of_the_skeleton() {
         ("length_loss = 1.0", "length_loss = -1.0", "decoder.length_loss: got -1; allowed: 0 to 1000"),
         ("line_score_min = 0.25", "line_score_min = 2.0", "decoder.line_score_min: got 2; allowed: -1 to 1"),
         ("keypoints_min = 0", "keypoints_min = 4", "decoder.keypoints_min: got 4; allowed: 0 to 3"),
-        ("[1, 4, 32, 40]", "[1, 2, 32, 40]", "outputs.fields: got the shape [1, 2, 32, 40]; allowed: [1, 4, 1 to 4096, 1 to 4096]"),
-        ("\"affinities\"\n", "\"keypoints\"\n", "outputs.fields: got the shape [1, 4, 32, 40]; allowed: [1, 3, 1 to 4096, 1 to 4096]"),
+        (
+            "[1, 4, 32, 40]",
+            "[1, 2, 32, 40]",
+            "outputs.fields: got the shape [1, 2, 32, 40]; allowed: [1, 4, 1 to 4096, 1 to 4096]",
+        ),
+        (
+            "\"affinities\"\n",
+            "\"keypoints\"\n",
+            "outputs.fields: got the shape [1, 4, 32, 40]; allowed: [1, 3, 1 to 4096, 1 to 4096]",
+        ),
     ] {
         assert_eq!(complaint(NOBODY, BOTTOM_UP, from, to), expected);
     }
@@ -136,7 +177,11 @@ fn edges_must_be_of_the_skeleton() {
 fn maps_of_classes_need_classes() {
     for (from, to, expected) in [
         (ANN, NOBODY, "identities: got none; allowed: the classes of the maps"),
-        ("[1, 1, 32, 40]", "[1, 2, 32, 40]", "outputs.who: got the shape [1, 2, 32, 40]; allowed: [1, 1, 1 to 4096, 1 to 4096]"),
+        (
+            "[1, 1, 32, 40]",
+            "[1, 2, 32, 40]",
+            "outputs.who: got the shape [1, 2, 32, 40]; allowed: [1, 1, 1 to 4096, 1 to 4096]",
+        ),
     ] {
         assert_eq!(complaint(ANN, CLASSES, from, to), expected);
     }
