@@ -17,9 +17,12 @@ import numpy as np
 import torch
 
 from . import sleap
-from .sleap_samples import EDGES, MODELS, NETWORKS, NODES, SHOWN, train
+from .sleap_crowds import crowd, folder_of
+from .sleap_samples import EDGES, MODELS, NETWORKS, NODES, SETTINGS, SHOWN, train
 
 PLACE_MAX, SCORE_MAX = 0.1, 1e-3
+CROWDS = 20
+GOLDEN_CROWD = 3
 GOLDEN = ("single-odd-scale", "top-down", "top-down-classes", "bottom-up", "bottom-up-classes")
 
 
@@ -111,6 +114,8 @@ def goldens(predictor, model: Path, file: Path, folder: Path) -> None:
     session = onnxruntime.InferenceSession(str(model / "model.onnx"), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     heads = dict(zip(names, session.run(names, {"image": picture.numpy() / 255})))
+    if model.name.startswith("bottom-up"):
+        heads = {name: head.numpy() for name, head in crowd(GOLDEN_CROWD, "classes" in model.name).items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, head in heads.items():
         if head.size > 100:
@@ -127,6 +132,25 @@ def goldens(predictor, model: Path, file: Path, folder: Path) -> None:
     digests = [hashlib.sha256((place / "model.onnx").read_bytes()).hexdigest() for place in (model, folder)]
     text = re.sub(r"command = .*", 'command = "python -m convert.parity_sleap DIR --goldens tests/data/import"', text)
     (folder / "model.toml").write_text(text.replace(*digests))
+
+
+def compare_crowds(name: str, predictor, model: Path, file: Path, folder: Path, program: Path) -> bool:
+    """As `compare`, with heads of drawn crowds in place of a network's."""
+    layer, picture = predictor.layer, picture_of(file)
+    layer.max_instances = sleap.MAX_ANIMALS
+    places, scores, count = [], [], 0
+    for seed in range(CROWDS):
+        heads = crowd(seed, name == "bottom-up-classes")
+        theirs = of_maps(layer, heads, picture)
+        ours = poses(program, folder_of(heads, model, folder / name / str(seed)), [file], None)[0]
+        place, score = differences(ours, theirs)
+        places, scores, count = places + [place], scores + [score], count + len(theirs)
+    near = max(places) <= PLACE_MAX and max(scores) <= SCORE_MAX
+    print(
+        f"{'ok ' if near else 'BAD'} {name:18} {CROWDS} crowds, {count} animals: places differ by at most {max(places):.2g} px, "
+        f"scores by {max(scores):.2g}"
+    )
+    return near
 
 
 def of_maps(layer, heads: dict, picture: torch.Tensor) -> list[dict]:
@@ -160,11 +184,11 @@ def of_cuttings(layer, heads: dict) -> list[dict]:
     return [one for one in found if one]
 
 
-def load(sources: list[Path]):
+def load(sources: list[Path], **settings):
     """SLEAP-NN's predictor, told to give the classes' likelihoods where it has them."""
     import attrs
 
-    predictor = sleap.load(sources)
+    predictor = sleap.load(sources, **settings)
     inner = getattr(predictor.layer, "centered_instance_layer", None)
     if getattr(inner, "class_names", None):
         inner.postprocess_config = attrs.evolve(inner.postprocess_config, return_class_vectors=True)
@@ -202,10 +226,13 @@ def main() -> int:
     for name in [given.only] if given.only else MODELS:
         sources = [train(source, given.folder) for source in MODELS[name]]
         model = given.folder / "models" / name
-        sleap.convert(sources, model, name, None, 4)
-        predictor, animals = load(sources), NETWORKS[MODELS[name][-1]][0]
+        settings = SETTINGS.get(name, {})
+        sleap.convert(sources, model, name, None, 4, **settings)
+        predictor, animals = load(sources, **settings), NETWORKS[MODELS[name][-1]][0]
         files = sorted((given.folder / f"pictures-{animals}").glob("*.png"))[:SHOWN]
         good &= compare(name, predictor, model, files, given.program)
+        if name.startswith("bottom-up"):
+            good &= compare_crowds(name, predictor, model, files[0], given.folder / "crowds", given.program)
         if given.goldens and name in GOLDEN:
             goldens(predictor, model, files[0], given.goldens / f"sleap-{name}")
     return int(not good)

@@ -151,9 +151,9 @@ def export(graph: torch.nn.Module, names: list[str], size: tuple[int, int], file
     return [tuple(int(side) for side in one.shape) for one in got]
 
 
-def convert(sources: list[Path], folder: Path, name: str | None, size: str | None, animals: int) -> None:
-    """Writes the model folder."""
-    predictor = load(sources)
+def convert(sources: list[Path], folder: Path, name: str | None, size: str | None, animals: int, **settings) -> None:
+    """Writes the model folder. `settings` are those of SLEAP-NN's `Predictor.from_model_paths`."""
+    predictor = load(sources, **settings)
     layer, skeleton = predictor.layer, predictor.skeleton
     names = list(skeleton.node_names)
     first = getattr(layer, "centroid_layer", layer)

@@ -119,9 +119,13 @@ MODELS = {
     "single-odd-scale": ["single-odd-scale"],
     "top-down": ["centroid", "instance"],
     "bottom-up": ["bottom-up"],
+    "bottom-up-loose": ["bottom-up"],
     "bottom-up-classes": ["bottom-up-classes"],
     "top-down-classes": ["centroid", "instance-classes"],
 }
+
+# Of one SLEAP-NN predictor's settings those that differ from its own. Loose: more peaks, and lines of a hardly trained network.
+SETTINGS = {"bottom-up-loose": {"peak_threshold": 0.1, "min_line_scores": -0.5, "max_instances": 8}}
 
 
 def train(name: str, folder: Path) -> Path:

@@ -69,9 +69,9 @@ fn settle_centre(pose: &mut Pose) -> bool {
     pose.centre.is_finite()
 }
 
-/// Puts a pose among the others by its score; the weakest gives way where there is no room.
+/// Puts a pose among the others by its score as it was found; the weakest gives way where there is no room.
 fn add(poses: &mut Poses, mut pose: Pose) {
-    pose.score = if pose.score.is_nan() { 0.0 } else { pose.score.clamp(0.0, 1.0) };
+    pose.score = if pose.score.is_nan() { f32::NEG_INFINITY } else { pose.score };
     let place = poses.iter().position(|other| other.score < pose.score).unwrap_or(poses.len());
     if poses.is_full() {
         if place == poses.len() {
@@ -81,6 +81,12 @@ fn add(poses: &mut Poses, mut pose: Pose) {
     }
     // There is room, and the place is at most the end.
     let _ = poses.insert(place, pose);
+}
+
+/// The poses with scores from 0 to 1, once all are there.
+fn told(mut poses: Poses) -> Poses {
+    poses.iter_mut().for_each(|pose| pose.score = pose.score.clamp(0.0, 1.0));
+    poses
 }
 
 /// Makes likelihoods of what may be anything: none below 0, together 1, all equal where they say nothing.

@@ -3,7 +3,7 @@
 use super::grouping::{Connection, Groups};
 use super::matching::{Costs, match_least};
 use super::peaks::{PEAKS_MAX, Peak};
-use super::{Layout, Reading, add, keypoint, keypoints_of, map, settle_centre};
+use super::{Layout, Reading, add, keypoint, keypoints_of, map, settle_centre, told};
 use crate::handover::{MAX_KEYPOINTS, Pose, Poses};
 use crate::infer::{Head, Heads};
 use crate::model::Contract;
@@ -83,7 +83,7 @@ impl AffinityFields {
                 add(&mut poses, pose);
             }
         }
-        poses
+        told(poses)
     }
 
     fn all_peaks(&self, keypoints: &Head) -> AllPeaks {

@@ -1,6 +1,6 @@
 //! Top-down: the network has found the animals, cut each out and looked at the cuttings one by one.
 
-use super::{Layout, Reading, add, even_out, keypoint, keypoints_of, map, settle_centre};
+use super::{Layout, Reading, add, even_out, keypoint, keypoints_of, map, settle_centre, told};
 use crate::handover::{MAX_ANIMALS, Pose, Poses};
 use crate::infer::{Head, Heads};
 use crate::model::Contract;
@@ -62,7 +62,7 @@ impl CentredInstances {
                 }
             }
         }
-        poses
+        told(poses)
     }
 
     /// What one cutting shows.

@@ -2,7 +2,7 @@
 
 use super::matching::{Costs, match_least};
 use super::peaks::Peak;
-use super::{Layout, Reading, add, even_out, keypoint, keypoints_of, map, settle_centre};
+use super::{Layout, Reading, add, even_out, keypoint, keypoints_of, map, settle_centre, told};
 use crate::handover::{MAX_ANIMALS, Pose, Poses};
 use crate::infer::{Head, Heads};
 use crate::model::Contract;
@@ -48,7 +48,7 @@ impl ClassMaps {
                 add(&mut poses, pose);
             }
         }
-        poses
+        told(poses)
     }
 
     fn class_count(&self) -> usize {

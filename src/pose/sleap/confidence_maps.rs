@@ -1,6 +1,6 @@
 //! One animal: each keypoint is the highest place of its own confidence map.
 
-use super::{Layout, Reading, add, keypoint, keypoints_of, map, settle_centre};
+use super::{Layout, Reading, add, keypoint, keypoints_of, map, settle_centre, told};
 use crate::handover::{Pose, Poses};
 use crate::infer::Heads;
 use crate::model::Contract;
@@ -36,6 +36,6 @@ impl ConfidenceMaps {
             pose.score = sum / count as f32;
             add(&mut poses, pose);
         }
-        poses
+        told(poses)
     }
 }

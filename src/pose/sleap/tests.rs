@@ -3,7 +3,7 @@
 use super::affinity_fields::{AffinityFields, Lines};
 use super::centred_instances::{CentredInstances, Crop};
 use super::class_maps::ClassMaps;
-use super::grouping::Groups;
+use super::grouping::{Groups, PeakId};
 use super::matching::{Costs, match_least};
 use super::peaks::{Map, PEAKS_MAX};
 use super::{Layout, Reading, even_out};
@@ -99,7 +99,7 @@ fn the_method_finds_what_trying_all_pairings_finds() {
 }
 
 /// The groups that joins give, each as its peaks in order.
-fn groups(joins: &[((usize, usize), (usize, usize))], least: usize) -> Vec<(f32, Vec<(usize, usize)>)> {
+fn groups(joins: &[(PeakId, PeakId)], least: usize) -> Vec<(f32, Vec<PeakId>)> {
     let mut groups = Groups::default();
     joins.iter().for_each(|(from, to)| groups.join(*from, *to, 0.5));
     groups.finish(least);
