@@ -80,8 +80,8 @@ NETWORKS = {
     "instance": (2, {"centered_instance": {"confmaps": maps(2, anchor_part=None)}}, 2, 3, 1.0, 6),
     "bottom-up": (
         2,
-        {"bottomup": {"confmaps": maps(2, loss_weight=1.0), "pafs": {"edges": None, "sigma": 8.0, "output_stride": 4, "loss_weight": 1.0}}},
-        2, 3, 1.0, 10,
+        {"bottomup": {"confmaps": maps(2, loss_weight=1.0), "pafs": {"edges": None, "sigma": 12.0, "output_stride": 4, "loss_weight": 20.0}}},
+        2, 3, 1.0, 15,
     ),
     "bottom-up-classes": (
         2,

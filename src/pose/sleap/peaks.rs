@@ -43,19 +43,18 @@ impl Map<'_> {
 
     /// The highest place, unless it is below `score_min`: the first row and the first column that reach the height.
     pub(super) fn highest(&self, score_min: f32, patch: u32) -> Option<Peak> {
-        let score = self.values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if score.is_nan() || score < score_min || score == f32::NEG_INFINITY {
-            return None;
-        }
-        let mut row = None;
-        let mut column = self.columns;
+        let (mut score, mut row, mut column) = (f32::NEG_INFINITY, 0, 0);
         for (index, line) in self.values.chunks_exact(self.columns.max(1)).enumerate() {
-            if let Some(first) = line.iter().position(|value| *value == score) {
-                row.get_or_insert(index);
-                column = column.min(first);
+            let most = highest_of(line);
+            if most < score || most == f32::NEG_INFINITY {
+                continue;
             }
+            let first = line.iter().position(|value| *value == most).unwrap_or(0);
+            (row, column) = if most > score { (index, first) } else { (row, first.min(column)) };
+            score = most;
         }
-        Some(self.refined(row? as isize, column as isize, score, patch))
+        let found = score >= score_min && score > f32::NEG_INFINITY;
+        found.then(|| self.refined(row as isize, column as isize, score, patch))
     }
 
     /// All peaks above `score_min` in reading order, at most `PEAKS_MAX` of them.
@@ -64,7 +63,8 @@ impl Map<'_> {
     /// block that nothing around reaches; wider ones are none.
     pub(super) fn peaks(&self, score_min: f32, patch: u32) -> Vec<Peak, PEAKS_MAX> {
         let mut found: Vec<Peak, PEAKS_MAX> = Vec::new();
-        for (row, line) in self.values.chunks_exact(self.columns.max(1)).enumerate() {
+        let lines = self.values.chunks_exact(self.columns.max(1)).enumerate();
+        for (row, line) in lines.filter(|(_, line)| highest_of(line) > score_min) {
             for (column, score) in line.iter().enumerate().filter(|(_, score)| **score > score_min) {
                 let (row, column) = (row as isize, column as isize);
                 let Some((x, y)) = self.top(row, column, *score) else { continue };
@@ -123,6 +123,18 @@ impl Map<'_> {
         }
         peak
     }
+}
+
+/// The highest of some values, NaN left out; looked at in lanes, which is several times faster than one by one.
+fn highest_of(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (whole, rest) = values.as_chunks::<16>();
+    for chunk in whole {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Adds a peak at the end; when there is no room the lowest leaves.
