@@ -114,7 +114,7 @@ pub struct Tracker {
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { score_min: 0.3, keypoint_score_min: 0.2, coast: Duration::from_millis(400), name_min: 0.5 }
+        Self { score_min: 0.3, keypoint_score_min: 0.3, coast: Duration::from_millis(400), name_min: 0.5 }
     }
 }
 

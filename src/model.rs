@@ -86,14 +86,16 @@ pub struct WrittenInput {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum WrittenDecoder {
     /// A map of body centres, from each the way to every keypoint, heatmaps to place keypoints exactly: `pose/centre.rs`.
-    /// Outputs: `keypoints`, `centre`, `offsets` and, where there are identities, `identity`.
+    /// Outputs: `keypoints`, `centre`, `offsets`, `parents` and, where there are identities, `identity`.
     CentreOffsets {
         /// A centre below this is no animal.
         score_min: f32,
         /// Two centres nearer than this are one animal, model pixels.
         separation_px: f32,
-        /// A keypoint is looked for this far from where its centre says, model pixels.
+        /// A keypoint is looked for about this far from where its centre and its parent say, model pixels.
         reach_px: f32,
+        /// Each keypoint's parent in the body's tree; the root's is itself.
+        parents: Vec<String>,
     },
     /// One animal, a confidence map a keypoint: `pose/sleap/confidence_maps.rs`. In this kind and the three after it strides count
     /// network pixels, and cell (0,0) is centred on network pixel (0,0). Output: `keypoints`.
@@ -376,6 +378,21 @@ mod tests {
                 "scale = [0.0",
                 "model m/model.toml: input.scale: got [0.0, 255.0, 255.0]; allowed: finite numbers other than 0",
             ),
+            (
+                "parents = [\"R_ear\"",
+                "parents = [\"ear\"",
+                "model m/model.toml: decoder.parents: got \"ear\"; allowed: a name among keypoints",
+            ),
+            (
+                "parents = [\"R_ear\"",
+                "parents = [\"cntr\", \"R_ear\"",
+                "model m/model.toml: decoder.parents: got 10 names; allowed: one for each of the 9 keypoints",
+            ),
+            (
+                "\"R_flnk\", \"T_base\", \"T_mid\"]\n\n[training]",
+                "\"T_end\", \"T_base\", \"T_mid\"]\n\n[training]",
+                "model m/model.toml: decoder.parents: \"T_base\" is among its own parents; allowed: a tree whose root is its own parent",
+            ),
             ("reach_px = 24.0", "reach_px = -1.0", "model m/model.toml: decoder.reach_px: got -1; allowed: 0 to 1000"),
             (
                 "shape = [1, 9, 120, 160]",
@@ -385,7 +402,7 @@ mod tests {
             (
                 "meaning = \"identity\"",
                 "meaning = \"what\"",
-                "model m/model.toml: outputs.identity: got the meaning \"what\"; allowed: keypoints, centre, offsets, identity",
+                "model m/model.toml: outputs.identity: got the meaning \"what\"; allowed: keypoints, centre, offsets, parents, identity",
             ),
         ] {
             assert_eq!(error(from, to), expected);

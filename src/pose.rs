@@ -47,10 +47,11 @@ impl PoseReader {
     /// The reader of the contract's decoder.
     pub fn new(contract: &Contract) -> Result<Self, PoseError> {
         let decoder = match &contract.written.decoder {
-            WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px } => {
+            WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px, parents } => {
                 Decoder::CentreOffsets(CentreOffsets::new(
                     contract,
                     Limits { score_min: *score_min, separation: *separation_px, reach: *reach_px },
+                    parents,
                 )?)
             }
             &WrittenDecoder::ConfidenceMaps { scale, score_min, patch } => {

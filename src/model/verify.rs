@@ -77,9 +77,10 @@ fn input(written: &Written) -> Option<Complaint> {
 
 fn decoder(written: &Written) -> Option<Complaint> {
     match &written.decoder {
-        WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px } => share("score_min", *score_min)
+        WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px, parents } => share("score_min", *score_min)
             .or_else(|| pixels("separation_px", *separation_px))
             .or_else(|| pixels("reach_px", *reach_px))
+            .or_else(|| tree(written, parents))
             .or_else(|| centre_offsets(written)),
         WrittenDecoder::ConfidenceMaps { .. }
         | WrittenDecoder::CentredInstances { .. }
@@ -100,9 +101,32 @@ fn pixels(field: &str, value: f32) -> Option<Complaint> {
     if fine { None } else { say(format!("decoder.{field}"), format!("got {value}; allowed: 0 to 1000")) }
 }
 
+/// One parent a keypoint, and from each keypoint the parents lead to a root, which is its own parent.
+fn tree(written: &Written, parents: &[String]) -> Option<Complaint> {
+    let keypoints = &written.keypoints;
+    if parents.len() != keypoints.len() {
+        let what = format!("got {} names; allowed: one for each of the {} keypoints", parents.len(), keypoints.len());
+        return say("decoder.parents", what);
+    }
+    if let Some(stranger) = parents.iter().find(|name| !keypoints.contains(name)) {
+        return say("decoder.parents", format!("got {stranger:?}; allowed: a name among keypoints"));
+    }
+    let parent = |name: &String| keypoints.iter().position(|keypoint| keypoint == name).and_then(|k| parents.get(k));
+    let stray = keypoints.iter().find(|name| {
+        let (mut at, mut steps) = (*name, 0);
+        while let Some(next) = parent(at).filter(|next| *next != at && steps <= keypoints.len()) {
+            (at, steps) = (next, steps + 1);
+        }
+        steps > keypoints.len()
+    })?;
+    say("decoder.parents", format!("{stray:?} is among its own parents; allowed: a tree whose root is its own parent"))
+}
+
 fn centre_offsets(written: &Written) -> Option<Complaint> {
     let (keypoints, identities) = (written.keypoints.len(), written.identities.len());
-    let wanted = [("keypoints", keypoints), ("centre", 1), ("offsets", 2 * keypoints), ("identity", identities)];
+    let ways = 2 * keypoints;
+    let wanted =
+        [("keypoints", keypoints), ("centre", 1), ("offsets", ways), ("parents", ways), ("identity", identities)];
     if let Some(complaint) = meanings(written, &wanted) {
         return Some(complaint);
     }
@@ -110,7 +134,7 @@ fn centre_offsets(written: &Written) -> Option<Complaint> {
     let odd = bodies.iter().find(|output| output.shape[2..] != bodies[0].shape[2..])?;
     say(
         format!("outputs.{}", odd.name),
-        "has another size than the centre; allowed: one size for centre, offsets and identity",
+        "has another size than the centre; allowed: one size for centre, offsets, parents and identity",
     )
 }
 
