@@ -125,6 +125,65 @@ pub enum WrittenDecoder {
     },
     /// Several animals, their keypoints joined by part affinity fields: `pose/affinity.rs`.
     PartAffinity(WrittenPartAffinity),
+    /// One animal, a confidence map a keypoint: `pose/sleap/confidence_maps.rs`. In this kind and the three after it strides count
+    /// network pixels, and cell (0,0) is centred on network pixel (0,0). Output: `keypoints`.
+    ConfidenceMaps {
+        /// Network pixels a model pixel.
+        scale: f32,
+        /// A map's peak below this is no keypoint.
+        score_min: f32,
+        /// A peak is placed by the mean of so many cells in a square, an odd number to 9; 0 leaves it on its cell.
+        patch: u32,
+    },
+    /// Top-down: the graph finds the animals and looks at a cutting of each: `pose/sleap/centred_instances.rs`. Outputs: `keypoints`
+    /// (batch: one map set a cutting), `centroids` ([1, 1, cuttings, 3]: x, y in model pixels, score, best first) and, where there
+    /// are identities, `identity` ([1, 1, cuttings, identities]: likelihoods).
+    CentredInstances {
+        /// Network pixels a model pixel, in cuttings.
+        scale: f32,
+        /// A map's peak below this is no keypoint.
+        score_min: f32,
+        /// See `ConfidenceMaps`.
+        patch: u32,
+        /// A centroid below this is no animal.
+        centroid_min: f32,
+        /// Width and height of a cutting, model pixels.
+        crop: [u32; 2],
+    },
+    /// Bottom-up: peaks of all animals, joined along the skeleton's edges: `pose/sleap/affinity_fields.rs`. Outputs: `keypoints`,
+    /// and `affinities` with x then y of a unit vector for each edge.
+    AffinityFields {
+        /// Network pixels a model pixel.
+        scale: f32,
+        /// A map's peak below this is no keypoint.
+        score_min: f32,
+        /// See `ConfidenceMaps`.
+        patch: u32,
+        /// Pairs of keypoint names, from and to, in the order of the channels.
+        edges: Vec<[String; 2]>,
+        /// Which edges are assembled, in this order, from the root on; numbers of `edges`, counted from 0.
+        order: Vec<u32>,
+        /// Places on a line between two peaks where the field is looked at.
+        points: u32,
+        /// A longer line is worth less, network pixels.
+        length_max: f32,
+        /// How much less at most: the score of an endless line falls by this.
+        length_loss: f32,
+        /// A line that scores less, -1 to 1, joins nothing.
+        line_score_min: f32,
+        /// An animal with fewer keypoints is none.
+        keypoints_min: u32,
+    },
+    /// Bottom-up with identities: peaks of all animals, and a map a class that says whose they are: `pose/sleap/class_maps.rs`.
+    /// Outputs: `keypoints` and `identity`.
+    ClassMaps {
+        /// Network pixels a model pixel.
+        scale: f32,
+        /// A map's peak below this is no keypoint.
+        score_min: f32,
+        /// See `ConfidenceMaps`.
+        patch: u32,
+    },
 }
 
 /// How keypoints of several animals become poses.
@@ -162,7 +221,8 @@ pub struct WrittenOutput {
     pub meaning: String,
     /// Batch, channels, rows, columns.
     pub shape: [usize; 4],
-    /// Model pixels from one cell to the next; cell (0,0) is centred on model pixel ((stride-1)/2, (stride-1)/2).
+    /// Model pixels from one cell to the next; cell (0,0) is centred on model pixel ((stride-1)/2, (stride-1)/2), unless the kind of
+    /// decoder says otherwise.
     pub stride: u32,
 }
 

@@ -3,6 +3,7 @@
 mod affinity;
 mod centre;
 mod heatmap;
+mod sleap;
 mod yolo;
 
 use crate::handover::Poses;
@@ -12,6 +13,11 @@ use crate::space::Letterbox;
 use affinity::PartAffinity;
 use centre::{CentreOffsets, Limits};
 use heatmap::Heatmap;
+use sleap::Reading;
+use sleap::affinity_fields::{AffinityFields, Lines};
+use sleap::centred_instances::{CentredInstances, Crop};
+use sleap::class_maps::ClassMaps;
+use sleap::confidence_maps::ConfidenceMaps;
 use yolo::YoloPose;
 
 /// Why poses cannot be read from a model's heads.
@@ -40,6 +46,10 @@ enum Decoder {
     YoloPose(YoloPose),
     HeatmapLocref(Heatmap),
     PartAffinity(Box<PartAffinity>),
+    ConfidenceMaps(ConfidenceMaps),
+    CentredInstances(CentredInstances),
+    AffinityFields(AffinityFields),
+    ClassMaps(ClassMaps),
 }
 
 impl PoseReader {
@@ -68,6 +78,39 @@ impl PoseReader {
             WrittenDecoder::PartAffinity(written) => {
                 Decoder::PartAffinity(Box::new(PartAffinity::new(contract, written)?))
             }
+            &WrittenDecoder::ConfidenceMaps { scale, score_min, patch } => {
+                Decoder::ConfidenceMaps(ConfidenceMaps::new(contract, Reading { scale, score_min, patch })?)
+            }
+            &WrittenDecoder::CentredInstances { scale, score_min, patch, centroid_min, crop } => {
+                let reading = Reading { scale, score_min, patch };
+                let crop = Crop { centroid_min, size: (crop[0], crop[1]) };
+                Decoder::CentredInstances(CentredInstances::new(contract, reading, crop)?)
+            }
+            WrittenDecoder::AffinityFields {
+                scale,
+                score_min,
+                patch,
+                edges,
+                order,
+                points,
+                length_max,
+                length_loss,
+                line_score_min,
+                keypoints_min,
+            } => {
+                let reading = Reading { scale: *scale, score_min: *score_min, patch: *patch };
+                let lines = Lines {
+                    points: *points,
+                    length_max: *length_max,
+                    length_loss: *length_loss,
+                    score_min: *line_score_min,
+                    keypoints_min: *keypoints_min,
+                };
+                Decoder::AffinityFields(AffinityFields::new(contract, reading, lines, (edges, order))?)
+            }
+            &WrittenDecoder::ClassMaps { scale, score_min, patch } => {
+                Decoder::ClassMaps(ClassMaps::new(contract, Reading { scale, score_min, patch })?)
+            }
         };
         Ok(Self { decoder })
     }
@@ -81,6 +124,10 @@ impl PoseReader {
             Decoder::YoloPose(decoder) => decoder.read(heads, letterbox),
             Decoder::HeatmapLocref(decoder) => decoder.read(heads, letterbox),
             Decoder::PartAffinity(decoder) => decoder.read(heads, letterbox),
+            Decoder::ConfidenceMaps(decoder) => decoder.read(heads, letterbox),
+            Decoder::CentredInstances(decoder) => decoder.read(heads, letterbox),
+            Decoder::AffinityFields(decoder) => decoder.read(heads, letterbox),
+            Decoder::ClassMaps(decoder) => decoder.read(heads, letterbox),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Promise: from heads to pins nothing is allocated per frame, on any thread of the line that this covers.
 
+mod imported;
 mod world;
 
 use arenad::act::{Actor, Names, RecordedPin, Rules};
@@ -197,6 +198,19 @@ fn windows_are_chosen_without_allocating() {
     }
     assert_eq!(counted, 0);
     assert!(windows > 20, "{windows} windows prove little");
+}
+
+#[test]
+fn nothing_is_allocated_from_imported_heads_to_poses() {
+    let letterbox = Letterbox::fit((1280, 720), (640, 480));
+    for folder in imported::folders("sleap-") {
+        let contract = imported::contract(&folder);
+        let (heads, mut reader) = (imported::heads(&folder, &contract), PoseReader::new(&contract).unwrap());
+        let before = allocations();
+        let found: usize = (0..10).map(|_| reader.read(&heads, &letterbox).len()).sum();
+        assert_eq!(allocations() - before, 0, "{folder:?}");
+        assert!(found >= 10, "{folder:?}");
+    }
 }
 
 #[test]

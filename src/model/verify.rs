@@ -1,6 +1,7 @@
 //! Holds what `model.toml` says against what the line can use.
 
 mod deeplabcut;
+mod sleap;
 
 use super::{Precision, Written, WrittenDecoder, WrittenFile, WrittenOutput};
 use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS};
@@ -89,6 +90,10 @@ fn decoder(written: &Written) -> Option<Complaint> {
             deeplabcut::heatmap_locref(written, *score_min, *locref_stdev)
         }
         WrittenDecoder::PartAffinity(decoder) => deeplabcut::part_affinity(written, decoder),
+        WrittenDecoder::ConfidenceMaps { .. }
+        | WrittenDecoder::CentredInstances { .. }
+        | WrittenDecoder::AffinityFields { .. }
+        | WrittenDecoder::ClassMaps { .. } => sleap::complaint(written),
     }
 }
 
