@@ -8,24 +8,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CONTRACT: &str = r##"
-contract = 1
-name = "tiny"
-about = "One point."
-keypoints = ["nose"]
-skeleton = []
-left_right = []
-identities = []
-input = { name = "image", width = 32, height = 32, layout = "nchw", channels = "rgb", mean = [0.0, 0.0, 0.0], scale = [255.0, 255.0, 255.0], padding = 0 }
-decoder = { kind = "centre-offsets", score_min = 0.3, separation_px = 4.0, reach_px = 8.0, parents = ["nose"] }
-training = { command = "make.py", seed = 1, data = "none", scores_on = "nothing" }
-outputs = [
-    { name = "keypoints", meaning = "keypoints", shape = [1, 1, 8, 8], stride = 4 },
-    { name = "centre", meaning = "centre", shape = [1, 1, 4, 4], stride = 8 },
-    { name = "offsets", meaning = "offsets", shape = [1, 2, 4, 4], stride = 8 },
-    { name = "parents", meaning = "parents", shape = [1, 2, 4, 4], stride = 8 },
-]
-"##;
+const CONTRACT: &str = include_str!("data/models/model.toml");
 
 fn fixture(name: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models").join(name).with_extension("onnx");
