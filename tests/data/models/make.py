@@ -26,7 +26,7 @@ def save(name, nodes, constants, **changes):
     shapes = {"image": [1, 3, 32, 32], "keypoints": [1, 1, 8, 8], "centre": [1, 1, 4, 4], "offsets": [1, 2, 4, 4], "parents": [1, 2, 4, 4], **changes}
     made = ("keypoints", "centre", "offsets", "parents")
     outputs = [tensor(name, shapes[name]) for name in made]
-    inputs = [tensor(name, shape) for name, shape in shapes.items() if name not in made]
+    inputs = [tensor(name, shape) for name, shape in shapes.items() if name not in made and shape]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("lab.own", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
@@ -135,7 +135,7 @@ def main():
     save("operator", [*nodes, node("NonZero", ["centre_logits"], ["places"])], constants)
     save("domain", [*nodes, helper.make_node("Find", ["centre_logits"], ["places"], domain="lab.own")], constants)
     save("input_shape", nodes, constants, image=[1, 3, 64, 64])
-    save("input_name", [helper.make_node("Identity", ["picture"], ["image"]), *nodes], constants, picture=[1, 3, 32, 32])
+    save("input_name", [helper.make_node("Identity", ["picture"], ["image"]), *nodes], constants, image=None, picture=[1, 3, 32, 32])
     save("second_input", [*nodes, node("Identity", ["more"], ["less"])], constants, more=[1])
     save("output_shape", [*nodes[:-1], node("Conv", ["quarter", "wo"], ["offsets"])], constants, offsets=[1, 2, 8, 8])
     save("order", [nodes[-1], *nodes[:-1]], constants)
