@@ -60,6 +60,10 @@ pub struct EngineArgs {
     /// Which of the model's files: auto (u8 with ONNX Runtime where there is one, else fp32), fp32, int8 or u8.
     #[arg(long, default_value = "auto", value_parser = precision)]
     precision: PrecisionChoice,
+    /// Looks at the whole of one frame in N, and between them at a window around the animals: for pictures larger than the model's
+    /// input, 1 to 1000; without it, each frame is whole.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    full_frame_every: Option<u32>,
     #[command(flatten)]
     runner: RunnerArgs,
 }
@@ -67,7 +71,12 @@ pub struct EngineArgs {
 impl EngineArgs {
     /// The same as the configuration has it.
     fn meant(&self) -> config::Model {
-        config::Model { folder: self.model.clone(), precision: self.precision, ..self.runner.meant() }
+        config::Model {
+            folder: self.model.clone(),
+            precision: self.precision,
+            full_frame_every: self.full_frame_every.unwrap_or(1),
+            ..self.runner.meant()
+        }
     }
 }
 
@@ -89,11 +98,10 @@ impl RunnerArgs {
     /// The same as the configuration has it, with the bundled model.
     fn meant(&self) -> config::Model {
         config::Model {
-            folder: None,
             engine: self.engine,
-            precision: PrecisionChoice::Auto,
             threads: self.threads,
             library: self.onnxruntime_library.clone(),
+            ..config::Model::default()
         }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod harvest;
 mod section;
 mod written;
 
+pub use harvest::{Doubts, Harvest};
 pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
 
 use std::net::SocketAddr;
@@ -32,6 +34,8 @@ pub struct Config {
     pub files: Option<Files>,
     /// The live page, if wanted.
     pub web: Option<Web>,
+    /// Doubtful frames kept for labelling, if wanted.
+    pub harvest: Option<Harvest>,
 }
 
 /// Where pictures come from.
@@ -86,13 +90,22 @@ pub struct Model {
     pub precision: PrecisionChoice,
     /// Threads of a CPU engine.
     pub threads: usize,
+    /// One frame in so many is looked at whole, those between through a window around the animals; 1: every frame is whole.
+    pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { folder: None, engine: EngineChoice::Auto, precision: PrecisionChoice::Auto, threads: 2, library: None }
+        Self {
+            folder: None,
+            engine: EngineChoice::Auto,
+            precision: PrecisionChoice::Auto,
+            threads: 2,
+            full_frame_every: 1,
+            library: None,
+        }
     }
 }
 
@@ -141,7 +154,7 @@ pub struct Tracker {
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { score_min: 0.3, keypoint_score_min: 0.2, coast: Duration::from_millis(400), name_min: 0.5 }
+        Self { score_min: 0.3, keypoint_score_min: 0.3, coast: Duration::from_millis(400), name_min: 0.5 }
     }
 }
 

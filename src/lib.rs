@@ -4,6 +4,7 @@
 
 pub mod act;
 pub mod config;
+pub mod crop;
 pub mod decode;
 pub mod eval;
 pub mod export;

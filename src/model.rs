@@ -103,6 +103,53 @@ pub enum WrittenDecoder {
         /// Each keypoint's parent in the body's tree; the root's is itself.
         parents: Vec<String>,
     },
+    /// Boxes with class scores and keypoints, as Ultralytics' pose networks give them: `pose/yolo.rs`. Output: `detections`, shape
+    /// 1, 4 + classes + values of the keypoints, 1, boxes; stride 1. The classes are the identities; without identities there is one.
+    YoloPose {
+        /// A box whose best class is not above this is no animal.
+        score_min: f32,
+        /// Of two boxes whose intersection over union is above this the better one stays.
+        overlap_max: f32,
+        /// Boxes of different classes count as overlapping too.
+        across_classes: bool,
+        /// Each keypoint has three values, x, y and a score, not two; without, it takes its box's score.
+        visibility: bool,
+    },
+    /// One animal, a heatmap a keypoint and where in its cell the keypoint lies: `pose/heatmap.rs`.
+    /// Outputs: `heatmaps` and `locref`, which has two channels (x, y) a keypoint.
+    HeatmapLocref {
+        /// Where the mean score of all keypoints is below this there is no animal.
+        score_min: f32,
+        /// Model pixels that a `locref` of 1 stands for; 0 for a network without that output.
+        locref_stdev: f32,
+    },
+    /// Several animals, their keypoints joined by part affinity fields: `pose/affinity.rs`.
+    PartAffinity(WrittenPartAffinity),
+}
+
+/// How keypoints of several animals become poses.
+///
+/// Outputs: `heatmaps`; `locref` (x, y of each keypoint); `affinity` (x, y of each edge, in the order of `edges`); where there are
+/// identities, `identity`, a map of logits each.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenPartAffinity {
+    /// Most animals in a picture.
+    pub animals_max: usize,
+    /// A peak of a heatmap below this is no keypoint.
+    pub keypoint_min: f32,
+    /// Side of the square, cells, in which a peak is the highest. Odd.
+    pub peak_window: usize,
+    /// Model pixels that a `locref` of 1 stands for; 0 for a network without that output.
+    pub locref_stdev: f32,
+    /// Two keypoints whose field is weaker than this are not joined.
+    pub affinity_min: f32,
+    /// An animal with fewer joints than this, and more than none, is dropped.
+    pub links_min: usize,
+    /// Of two animals that share more than this of their keypoints' area the weaker is dropped.
+    pub overlap_max: f32,
+    /// Pairs of keypoint names that a field joins.
+    pub edges: Vec<[String; 2]>,
 }
 
 /// One output tensor, float32.
@@ -383,7 +430,7 @@ mod tests {
         assert!(error("padding = 0", "padding = 0\ngamma = 2").contains("unknown field `gamma`"));
         assert!(error("separation_px = 12.0\n", "").contains("missing field `separation_px`"));
         assert!(error("separation_px", "apart_px").contains("unknown field `apart_px`"));
-        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected `centre-offsets`"));
+        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected one of"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::model::{Contract, ModelError, Precision};
 use crate::pose::PoseError;
 use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
+use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink};
 use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
 use crate::sink::wire::Names;
 use crate::source::SourceError;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 /// Access units that wait for the decoder: two seconds at 30 frames/s. It is full only when the decoder hangs.
 const UNITS_WAITING: usize = 64;
-/// Frame buffers: one in the decoder, one in the slot, one being tracked, the rest for viewers of the live page.
+/// Frame buffers: one in the decoder, one in the slot, one being tracked, two for viewers of the live page, three for the harvest.
 pub const FRAME_BUFFERS: usize = 8;
 
 /// Why a daemon could not be started.
@@ -57,6 +58,9 @@ pub enum PipelineError {
     /// The folder for files is wrong.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The folder for doubtful frames is wrong.
+    #[error(transparent)]
+    Harvest(#[from] HarvestError),
     /// A thread could not be made.
     #[error("thread {name}: {source}; free some memory or raise the limit of threads")]
     Thread {
@@ -106,6 +110,7 @@ pub struct Daemon {
     left: Arc<Mutex<Gaps>>,
     net: Arc<NetHandle>,
     files: Option<Arc<FilesHandle>>,
+    harvest: Option<Arc<HarvestHandle>>,
     stop_source: tokio::sync::watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     engine: &'static str,
@@ -119,11 +124,13 @@ impl Daemon {
         let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
         let tracking = Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))?;
         let (engine, precision) = (tracking.engine(), tracking.precision());
+        let info = file_info(&config.arena, contract, &config.zones);
+        let harvest = match &config.harvest {
+            Some(harvest) => Some(Arc::new(HarvestSink::start(harvest, &info, Arc::clone(&ledger))?)),
+            None => None,
+        };
         let files = match &config.files {
-            Some(files) => {
-                let info = file_info(&config.arena, contract, &config.zones);
-                Some(Arc::new(FilesSink::start(files.clone(), info, Arc::clone(&ledger), clock)?))
-            }
+            Some(files) => Some(Arc::new(FilesSink::start(files.clone(), info, Arc::clone(&ledger), clock)?)),
             None => None,
         };
         let net = Arc::new(NetSinks::start(NetOptions {
@@ -141,6 +148,7 @@ impl Daemon {
             left: Arc::new(Mutex::new(Gaps::default())),
             net,
             files,
+            harvest,
             stop_source,
             threads: Vec::new(),
             engine,
@@ -206,6 +214,9 @@ impl Daemon {
         self.frames.close();
         if let Some(files) = &self.files {
             files.close();
+        }
+        if let Some(harvest) = &self.harvest {
+            harvest.close();
         }
         self.net.close();
     }

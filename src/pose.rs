@@ -1,12 +1,18 @@
 //! Heads to poses: one decoder for each kind of head. Pure and deterministic; allocates nothing after construction.
 
+mod affinity;
 mod centre;
+mod heatmap;
+mod yolo;
 
 use crate::handover::Poses;
 use crate::infer::Heads;
 use crate::model::{Contract, WrittenDecoder};
 use crate::space::Letterbox;
+use affinity::PartAffinity;
 use centre::{CentreOffsets, Limits};
+use heatmap::Heatmap;
+use yolo::YoloPose;
 
 /// Why poses cannot be read from a model's heads.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,9 @@ pub struct PoseReader {
 #[derive(Debug)]
 enum Decoder {
     CentreOffsets(CentreOffsets),
+    YoloPose(YoloPose),
+    HeatmapLocref(Heatmap),
+    PartAffinity(Box<PartAffinity>),
 }
 
 impl PoseReader {
@@ -44,16 +53,34 @@ impl PoseReader {
                     parents,
                 )?)
             }
+            WrittenDecoder::YoloPose { score_min, overlap_max, across_classes, visibility } => {
+                let limits = yolo::Limits {
+                    score_min: *score_min,
+                    overlap_max: *overlap_max,
+                    across_classes: *across_classes,
+                    visibility: *visibility,
+                };
+                Decoder::YoloPose(YoloPose::new(contract, limits)?)
+            }
+            WrittenDecoder::HeatmapLocref { score_min, locref_stdev } => {
+                Decoder::HeatmapLocref(Heatmap::new(contract, *score_min, *locref_stdev)?)
+            }
+            WrittenDecoder::PartAffinity(written) => {
+                Decoder::PartAffinity(Box::new(PartAffinity::new(contract, written)?))
+            }
         };
         Ok(Self { decoder })
     }
 
     /// The poses of one run, camera pixels, best score first. Heads of another shape than the contract's give none.
     ///
-    /// Every keypoint whose place is known at all is there; one that only the regression knows scores at most 0.05.
+    /// Every keypoint whose place is known at all is there; what its score says is told with each decoder.
     pub fn read(&mut self, heads: &Heads, letterbox: &Letterbox) -> Poses {
-        match &self.decoder {
+        match &mut self.decoder {
             Decoder::CentreOffsets(decoder) => decoder.read(heads, letterbox),
+            Decoder::YoloPose(decoder) => decoder.read(heads, letterbox),
+            Decoder::HeatmapLocref(decoder) => decoder.read(heads, letterbox),
+            Decoder::PartAffinity(decoder) => decoder.read(heads, letterbox),
         }
     }
 }

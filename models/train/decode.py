@@ -12,7 +12,7 @@ PEAK_MIN = 0.1
 # Peaks of one heatmap that are looked at, best first.
 SPOTS_MAX = 32
 # How many reaches a peak may lie from its claim, and its way to the parent may end from the parent, when the other agrees fully.
-CLAIM_REACH = 2.0
+CLAIM_REACH = 3.0
 PARENT_REACH = 1.0
 # Score of a keypoint that only the regression knows, as a share of its animal's score.
 UNSEEN_SHARE = 0.05
@@ -109,7 +109,10 @@ def from_root(parents: tuple[int, ...]) -> list[int]:
 
 
 def place(heat, ways, poses: list[Pose], k: int, settings: Decoder) -> None:
-    """Moves keypoint `k` of each animal from where its centre claims it to a peak of the heatmap: best pairs first, no peak twice."""
+    """Moves keypoint `k` of each animal from where its centre claims it to a peak of the heatmap: best pairs first, no peak twice.
+
+    Its score is the peak's, less what disagrees.
+    """
     pairs = []
     for index, (y, x) in enumerate(spots(heat)):
         at = sharpen(heat, y, x, KEYPOINT_STRIDE)
@@ -117,13 +120,13 @@ def place(heat, ways, poses: list[Pose], k: int, settings: Decoder) -> None:
         for a, pose in enumerate(poses):
             worth = float(min(heat[y, x], 1.0)) * fit(at, to_parent, pose, k, settings)
             if worth > 0:
-                pairs.append((-worth, index, a, at, float(min(heat[y, x], 1.0))))
+                pairs.append((-worth, index, a, at))
     taken, given = set(), set()
-    for _, index, a, at, value in sorted(pairs, key=lambda pair: pair[:3]):
+    for minus_worth, index, a, at in sorted(pairs, key=lambda pair: pair[:3]):
         if index not in taken and a not in given:
             taken.add(index)
             given.add(a)
-            poses[a].keypoints[k] = *at, value
+            poses[a].keypoints[k] = *at, -minus_worth
 
 
 def spots(heat) -> list[tuple[int, int]]:

@@ -77,6 +77,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
         mqtt: None,
         files: None,
         web: None,
+        harvest: None,
     })
 }
 

@@ -101,6 +101,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
             flush_every: Duration::from_millis(500),
         }),
         web: Some(config::Web { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.web_port)), pictures_hz: 15 }),
+        harvest: None,
     })
 }
 

@@ -16,7 +16,7 @@ const PEAK_MIN: f32 = 0.1;
 /// Peaks of one heatmap that are looked at, best first.
 const SPOTS_MAX: usize = 32;
 /// How many reaches a peak may lie from its claim, and its way to the parent may end from the parent, when the other agrees fully.
-const CLAIM_REACH: f32 = 2.0;
+const CLAIM_REACH: f32 = 3.0;
 const PARENT_REACH: f32 = 1.0;
 /// Score of a keypoint that only the regression knows, as a share of its animal's score.
 const UNSEEN_SHARE: f32 = 0.05;
@@ -106,6 +106,7 @@ impl CentreOffsets {
         })
     }
 
+    /// A keypoint that only the regression knows scores at most 0.05.
     pub(super) fn read(&self, heads: &Heads, letterbox: &Letterbox) -> Poses {
         let head = |layout: &Layout| heads.0.get(layout.index).filter(|head| head.shape == layout.shape);
         let (Some(keypoints), Some(centre), Some(offsets), Some(ways)) =
@@ -217,8 +218,8 @@ impl CentreOffsets {
         Found { score: 0.0, centre: InModel::default(), identity: likely, keypoints }
     }
 
-    /// Moves keypoint `k` of each animal from where its centre claims it to a peak: best pairs first, no peak twice. So two animals
-    /// never share a peak.
+    /// Moves keypoint `k` of each animal from where its centre claims it to a peak: best pairs first, no peak twice, so that two
+    /// animals never share one. Its score is the peak's, less what disagrees.
     fn place(&self, heat: Map, ways: &Head, found: &mut [Found], k: usize) {
         let spots = self.spots(heat, ways, k);
         let mut worths = [[0.0; SPOTS_MAX]; MAX_ANIMALS];
@@ -236,7 +237,7 @@ impl CentreOffsets {
                 }
             }
             let Some((animal, index, spot)) = best else { return };
-            found[animal].keypoints[k] = (spot.at, spot.value);
+            found[animal].keypoints[k] = (spot.at, most);
             worths[animal] = [0.0; SPOTS_MAX];
             worths.iter_mut().for_each(|row| row[index] = 0.0);
         }

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn described(written: &Written) -> String {
+pub(super) fn described(written: &Written) -> String {
     let mut lines = vec![format!("{}: {}", written.name, written.about)];
     let mut say = |head: &str, what: String| lines.push(format!("  {head:<12}{what}"));
     say("keypoints", written.keypoints.join(" "));
