@@ -57,7 +57,7 @@ fn sigma(keypoint: &str) -> f64 {
     if tail && !name.contains("base") { SIGMA_TAIL } else { SIGMA_BODY }
 }
 
-/// The square of the animal's size: the area of the box around its known keypoints, square pixels.
+/// The square of the animal's size: the area of the box around its known keypoints, square pixels, at least 1.
 fn area(truth: &TrueAnimal) -> f64 {
     let places = || truth.points.iter().copied().filter_map(TruePoint::place);
     let side = |of: fn(crate::space::InCamera) -> f32| {
@@ -65,7 +65,7 @@ fn area(truth: &TrueAnimal) -> f64 {
         f64::from(high - low).max(0.0)
     };
     let (width, height) = (side(|at| at.x), side(|at| at.y));
-    width.max(height * BOX_MIN) * height.max(width * BOX_MIN)
+    (width.max(height * BOX_MIN) * height.max(width * BOX_MIN)).max(1.0)
 }
 
 /// What became of one pose at one threshold.

@@ -46,10 +46,10 @@ def frame(dice):
 
 
 def area(points):
-    """As src/eval/oks.rs has it: the box around the known keypoints, at least a third as wide as long."""
+    """As src/eval/oks.rs has it: the box around the known keypoints, at least a third as wide as long, at least one pixel."""
     known = np.array([p[:2] for p in points if p[2]], np.float32)
     w, h = (known.max(0) - known.min(0)).astype(float) if len(known) else (0.0, 0.0)
-    return max(w, h / 3) * max(h, w / 3)
+    return max(1.0, max(w, h / 3) * max(h, w / 3))
 
 
 def counts(points):
