@@ -74,6 +74,16 @@ counters! {
     disk_errors,
     /// Files finished.
     files_finished,
+    /// Doubtful frames kept for labelling.
+    harvest_kept,
+    /// Kept frames that made way for others.
+    harvest_replaced,
+    /// Doubtful frames for which the bounds left no room.
+    harvest_refused,
+    /// Doubtful frames not looked at because the harvest was behind.
+    harvest_dropped,
+    /// Doubtful frames that the disk did not take.
+    harvest_failed,
     /// Scenes not shown on the live page because it was behind.
     web_dropped,
 }

@@ -1,6 +1,12 @@
 //! The model's contract: what `model.toml` says, checked; nothing in it has a default.
 
+mod bundled;
+pub mod onnx;
 mod verify;
+mod weights;
+
+pub use bundled::BUNDLED;
+pub use weights::{Precision, Weights};
 
 use crate::handover::Identity;
 use serde::Deserialize;
@@ -11,12 +17,12 @@ use std::sync::Arc;
 /// A model folder that was read and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
-    /// The folder; `(bundled)` for the one in the program.
+    /// The folder; `(bundled)/<name>` for one in the program.
     pub folder: PathBuf,
     /// The file's content.
     pub written: Written,
-    /// The FP32 weights, an ONNX file whose hash was checked.
-    pub weights: Arc<[u8]>,
+    /// The weights, one for each of `written.files` and in their order; exactly one is FP32.
+    pub weights: Vec<Weights>,
 }
 
 /// `model.toml`, every field required.
@@ -131,8 +137,8 @@ pub struct WrittenOutput {
 pub struct WrittenFile {
     /// Name in the folder.
     pub name: String,
-    /// `fp32`, `int8` or `u8`.
-    pub precision: String,
+    /// `fp32` (exactly one file), `int8` or `u8`.
+    pub precision: Precision,
     /// SHA-256 of the file, lower-case hexadecimal.
     pub sha256: String,
     /// The largest share of OKS mAP and of identity accuracy that it may lose against `fp32`, 0 to 1; 0 for `fp32` itself.
@@ -188,11 +194,21 @@ pub enum ModelError {
     },
 }
 
-/// Weights above this are refused before they are read: a pose network for one arena is a few megabytes.
+/// All weights of a model together; more is refused before it is read: a pose network for one arena is a few megabytes.
 const WEIGHTS_MAX_BYTES: u64 = 256 << 20;
 
 impl Contract {
-    /// Reads and checks `folder/model.toml` and the FP32 weights that it names.
+    /// The model that `folder` means: the one in that folder, else the bundled one of that name; `None` is the first bundled one.
+    pub fn find(folder: Option<&Path>) -> Result<Self, ModelError> {
+        let Some(folder) = folder else { return Self::bundled() };
+        let bundled = || BUNDLED.iter().find(|model| Path::new(model.name) == folder);
+        match bundled() {
+            Some(model) if !folder.exists() => model.contract(),
+            _ => Self::read(folder),
+        }
+    }
+
+    /// Reads and checks `folder/model.toml` and the files of weights that it names.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let file = folder.join("model.toml");
         let text = read(&file, 1 << 20)?;
@@ -200,34 +216,54 @@ impl Contract {
             file: file.clone(),
             what: format!("{error}; allowed: UTF-8 text"),
         })?;
-        let written = parse(&file, &text)?;
-        let weights = folder.join(&fp32(&file, &written)?.name);
-        let bytes = read(&weights, WEIGHTS_MAX_BYTES)?;
-        Self::with_weights(folder, &file, written, bytes)
+        let mut left = WEIGHTS_MAX_BYTES;
+        Self::checked(folder, &text, |written| {
+            let bytes = read(&folder.join(&written.name), left)?;
+            left -= bytes.len() as u64;
+            Ok(bytes.into())
+        })
     }
 
-    /// The model in the program.
+    /// The model that is taken where no folder is named.
     pub fn bundled() -> Result<Self, ModelError> {
-        let folder = Path::new("(bundled)");
-        let file = folder.join("model.toml");
-        let written = parse(&file, include_str!("../models/socialbox/model.toml"))?;
-        Self::with_weights(folder, &file, written, include_bytes!("../models/socialbox/model.onnx").to_vec())
+        BUNDLED[0].contract()
     }
 
-    fn with_weights(folder: &Path, file: &Path, written: Written, bytes: Vec<u8>) -> Result<Self, ModelError> {
-        let named = fp32(file, &written)?;
-        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        if hash != named.sha256 {
-            return Err(ModelError::Field {
-                file: file.to_owned(),
-                field: "files.sha256".to_owned(),
-                what: format!(
-                    "{} has the hash {hash}; allowed: {}; the file is damaged or from another export: export the model again",
-                    named.name, named.sha256
-                ),
-            });
+    /// The contract `text` with the weights that `bytes` gives for each of its files.
+    fn checked(
+        folder: &Path,
+        text: &str,
+        mut bytes: impl FnMut(&WrittenFile) -> Result<Arc<[u8]>, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let file = folder.join("model.toml");
+        let written = parse(&file, text)?;
+        let mut weights = Vec::new();
+        for one in &written.files {
+            let WrittenFile { name, precision, loss_max, sha256 } = one;
+            let bytes = bytes(one)?;
+            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            if hash != *sha256 {
+                let what = format!(
+                    "{name} has the hash {hash}; allowed: {sha256}; the file is damaged or from another export: export the model again"
+                );
+                return Err(ModelError::Field { file, field: "files.sha256".to_owned(), what });
+            }
+            weights.push(Weights { name: name.clone(), precision: *precision, loss_max: *loss_max, bytes });
         }
-        Ok(Self { folder: folder.to_owned(), written, weights: bytes.into() })
+        Ok(Self { folder: folder.to_owned(), written, weights })
+    }
+
+    /// The weights of this precision, if the model has such a file.
+    pub fn weights(&self, precision: Precision) -> Option<&Weights> {
+        self.weights.iter().find(|weights| weights.precision == precision)
+    }
+
+    /// Reads the graph of one file as [`onnx::check`] does; every engine asks this before it takes the file.
+    pub fn check_graph(&self, weights: &Weights) -> Result<(), ModelError> {
+        onnx::check(&weights.bytes, &self.written).map_err(|onnx::Fault { field, what }| {
+            let file = self.folder.join(&weights.name);
+            ModelError::Field { file, field, what }
+        })
     }
 
     /// How many values the input tensor holds.
@@ -259,14 +295,6 @@ fn parse(file: &Path, text: &str) -> Result<Written, ModelError> {
         Some((field, what)) => Err(ModelError::Field { file: file.to_owned(), field, what }),
         None => Ok(written),
     }
-}
-
-fn fp32<'w>(file: &Path, written: &'w Written) -> Result<&'w WrittenFile, ModelError> {
-    written.files.iter().find(|file| file.precision == "fp32").ok_or_else(|| ModelError::Field {
-        file: file.to_owned(),
-        field: "files".to_owned(),
-        what: "none has the precision \"fp32\"; export the model again".to_owned(),
-    })
 }
 
 /// The whole file, unless it is larger than `most` bytes.

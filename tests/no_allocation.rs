@@ -11,6 +11,7 @@ use arenad::ledger::Ledger;
 use arenad::model::Contract;
 use arenad::pose::PoseReader;
 use arenad::preprocess::Preprocessor;
+use arenad::sink::harvest::Watch;
 use arenad::space::{Letterbox, Window};
 use arenad::stamp::{Clock, Stamp};
 use arenad::track::Tracker;
@@ -77,6 +78,9 @@ fn nothing_is_allocated_from_poses_to_pins() {
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let (pin, record) = RecordedPin::new(clock);
     let mut actor = Actor::new(rules(), Box::new(pin), clock, Arc::clone(&ledger)).unwrap();
+    let harvest = config::Harvest { spacing: Duration::from_secs(1), ..config::Harvest::default() };
+    let mut watch = Watch::new(harvest.doubts, harvest.spacing, 9, 4, &[]);
+    let mut doubtful = 0;
     let mut events: heapless::Vec<Event, MAX_EVENTS> = heapless::Vec::new();
     let (mut counted, mut happened) = (0, 0);
     for frame in 0..1500 {
@@ -86,6 +90,7 @@ fn nothing_is_allocated_from_poses_to_pins() {
         let scene = tracker.advance(&shown.poses, shown.stamp, &no_gaps());
         events.clone_from(tracker.events());
         actor.act(&scene, &mut events);
+        doubtful += usize::from(watch.look(&scene).is_some());
         let made = allocations() - before;
         happened += events.len();
         if frame >= 30 {
@@ -95,6 +100,7 @@ fn nothing_is_allocated_from_poses_to_pins() {
     assert_eq!(counted, 0);
     drop(actor);
     let sets = record.sets();
+    assert!(doubtful > 3, "{doubtful}: the harvest's look was never taken to its end");
     assert!(happened > 20 && ledger.counters.triggers.get() > 3, "the run was too quiet to prove anything");
     assert_eq!(sets.last().map(|set| set.1), Some(false));
 }

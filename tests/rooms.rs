@@ -74,6 +74,15 @@ const ROOMS: &[Room] = &[
     Room { name: "act::rules", imports: &["config", "zones"], touches: &[] },
     Room { name: "act", imports: &["config", "zones", "ledger"], touches: &["clock", "threads", "log"] },
     Room { name: "sink::wire", imports: &["config", "model", "zones", "ledger"], touches: &["serde"] },
+    // Pure: what a doubt is and which frames stay.
+    Room { name: "sink::harvest::doubt", imports: &["config"], touches: &[] },
+    Room { name: "sink::harvest::choice", imports: &[], touches: &[] },
+    // It makes pictures of frames; what it writes follows from scenes alone.
+    Room {
+        name: "sink::harvest",
+        imports: &["config", "ledger", "preprocess"],
+        touches: &["disk", "threads", "log", "stills"],
+    },
     Room {
         name: "sink",
         imports: &["config", "model", "zones", "ledger"],

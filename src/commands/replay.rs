@@ -10,6 +10,7 @@ use arenad::handover::{Frame, Gaps};
 use arenad::ledger::Ledger;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, file_info};
 use arenad::sink::files::FilesWriter;
+use arenad::sink::harvest::Harvester;
 use arenad::source::FileSource;
 use arenad::stamp::Clock;
 use std::fs::File;
@@ -29,9 +30,13 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     engine: super::EngineArgs,
-    /// Takes arena, tracker and zones from this configuration; its camera, sinks and rules are left alone.
+    /// Takes arena, tracker, zones and what makes a frame doubtful from this configuration; its camera, sinks and rules are left
+    /// alone.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Keeps doubtful frames, with the answers as first labels, in OUT/labeled-data: a DeepLabCut folder to correct and train on.
+    #[arg(long)]
+    harvest: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -55,13 +60,17 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let poses = File::create(&poses_path)
         .map_err(|error| fatal(format!("{}: {error}; give -o a folder that can be written", poses_path.display())))?;
     let poses = PosesCsv::new(BufWriter::new(poses), "arenad", &info.keypoints, &info.identities).map_err(fatal)?;
+    let harvest = match &config.harvest {
+        Some(harvest) => Some(Harvester::new(harvest, &info, Arc::clone(&ledger)).map_err(configuration)?),
+        None => None,
+    };
     let files = FilesWriter::new(files, info, Arc::clone(&ledger)).map_err(fatal)?;
-    let engine = tracking.engine();
+    let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
-    let mut replay = Replay { tracking, files, poses, failure: None };
+    let mut replay = Replay { tracking, files, poses, harvest, failure: None };
     replay.play(source, &Arc::clone(&ledger), clock)?;
     let written = replay.finish()?;
-    report(&ledger, engine, began.elapsed(), &args, &written);
+    report(&ledger, &engine, began.elapsed(), &args, &written);
     Ok(())
 }
 
@@ -84,6 +93,7 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
             mqtt: None,
             files: None,
             web: None,
+            harvest: None,
         },
     };
     let typed = args.engine.meant();
@@ -93,6 +103,8 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     config.model = config::Model { folder, library, full_frame_every, ..typed };
     // A rule's pulse belongs to the moment; a recording has none.
     config.rules.clear();
+    let harvest = config.harvest.take().unwrap_or_default();
+    config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)
 }
 
@@ -101,6 +113,7 @@ struct Replay {
     tracking: Tracking,
     files: FilesWriter,
     poses: PosesCsv<BufWriter<File>>,
+    harvest: Option<Harvester>,
     failure: Option<Failure>,
 }
 
@@ -143,10 +156,12 @@ impl Replay {
     }
 
     fn take(&mut self, frame: Frame) {
-        if let Some(delivery) = self.tracking.advance(frame)
-            && let Err(failure) = self.write(&delivery.scene)
-        {
+        let Some(delivery) = self.tracking.advance(frame) else { return };
+        if let Err(failure) = self.write(&delivery.scene) {
             self.failure.get_or_insert(failure);
+        }
+        if let Some(harvest) = &mut self.harvest {
+            harvest.take(&delivery);
         }
     }
 
@@ -194,6 +209,16 @@ fn report(ledger: &Ledger, engine: &str, took: Duration, args: &Args, written: &
         scenes as f64 / took.as_secs_f64().max(1e-9),
         took.as_secs_f64(),
     );
+    if args.harvest {
+        println!(
+            "{} doubtful frames kept in {}, {} of them replaced, {} refused, {} failed",
+            counters.harvest_kept.get(),
+            args.out.join("labeled-data").display(),
+            counters.harvest_replaced.get(),
+            counters.harvest_refused.get(),
+            counters.harvest_failed.get(),
+        );
+    }
     println!("{}", args.out.join("poses.csv").display());
     for file in written {
         println!("{}", file.display());

@@ -1,6 +1,6 @@
 //! Holds what `model.toml` says against what the line can use.
 
-use super::{Written, WrittenDecoder, WrittenOutput};
+use super::{Precision, Written, WrittenDecoder, WrittenFile, WrittenOutput};
 use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS};
 
 /// A field and what is wrong with it.
@@ -8,7 +8,7 @@ type Complaint = (String, String);
 
 /// The first thing that is wrong, if any.
 pub(super) fn complaint(written: &Written) -> Option<Complaint> {
-    let complaint = names(written).or_else(|| input(written)).or_else(|| decoder(written));
+    let complaint = names(written).or_else(|| input(written)).or_else(|| decoder(written)).or_else(|| files(written));
     match written.contract {
         1 => complaint,
         other => say("contract", format!("got {other}; allowed: 1; export the model again")),
@@ -197,4 +197,51 @@ fn shape(written: &Written, output: &WrittenOutput, channels: usize) -> Option<C
         return None;
     }
     say(field, format!("got the shape {:?}; allowed: {allowed:?} at stride {stride}", output.shape))
+}
+
+fn files(written: &Written) -> Option<Complaint> {
+    let files = &written.files;
+    if let Some(complaint) = files.iter().find_map(file) {
+        return Some(complaint);
+    }
+    let names: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
+    if let Some(twice) = repeated(&names) {
+        return say("files.name", format!("{twice:?} stands twice; allowed: each name once"));
+    }
+    for precision in [Precision::Fp32, Precision::Int8, Precision::U8] {
+        let count = files.iter().filter(|file| file.precision == precision).count();
+        if count > 1 {
+            return say("files.precision", format!("{count} files are {precision}; allowed: at most one"));
+        }
+        if count == 0 && precision == Precision::Fp32 {
+            return say("files.precision", format!("none of {} is fp32; allowed: exactly one", list(&names)));
+        }
+    }
+    None
+}
+
+fn file(file: &WrittenFile) -> Option<Complaint> {
+    let WrittenFile { name, precision, sha256, loss_max } = file;
+    // The name of a file beside model.toml, so that a contract reads nothing outside its folder.
+    let plain = name.len() <= 100
+        && !name.starts_with('.')
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    if !plain {
+        let allowed = "letters, digits, - _ and . (not first), at most 100, no folder";
+        return say("files.name", format!("got {name:?}; allowed: {allowed}"));
+    }
+    if sha256.len() != 64 || !sha256.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
+        return say("files.sha256", format!("{name} has {sha256:?}; allowed: 64 lower-case hexadecimal digits"));
+    }
+    let most = if *precision == Precision::Fp32 { 0.0 } else { 1.0 };
+    if !(0.0..=most).contains(loss_max) {
+        let allowed = if *precision == Precision::Fp32 { "0 for fp32" } else { "0 to 1" };
+        return say("files.loss_max", format!("{name} has {loss_max}; allowed: {allowed}"));
+    }
+    None
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "no files".to_owned() } else { names.join(", ") }
 }

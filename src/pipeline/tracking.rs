@@ -7,7 +7,7 @@ use crate::crop::Cropper;
 use crate::handover::{Delivery, Frame, GapReason, Gaps, PictureSize, Scene, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
-use crate::model::Contract;
+use crate::model::{Contract, Precision};
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
 use crate::space::Letterbox;
@@ -63,7 +63,7 @@ impl Tracking {
         clock: Clock,
         ledger: Arc<Ledger>,
     ) -> Result<Self, PipelineError> {
-        let engine = infer::open(contract, model.engine, model.threads, model.library.as_deref())?;
+        let engine = infer::open(contract, model)?;
         let input = &contract.written.input;
         Ok(Self {
             cropper: Cropper::new(model.full_frame_every, (input.width, input.height)),
@@ -82,6 +82,11 @@ impl Tracking {
     /// The engine's name.
     pub fn engine(&self) -> &'static str {
         self.engine.name()
+    }
+
+    /// The precision of the file that it runs.
+    pub fn precision(&self) -> Precision {
+        self.engine.precision()
     }
 
     /// One frame through the line. `None` when the model did not run on it: its number is then a gap of the next scene.
