@@ -5,7 +5,7 @@
 //! "keypoints"}` in camera pixels, `identity` one likelihood for each identity of the model (empty without any), `keypoints`
 //! `[x, y, score]` or null in the model's order.
 
-use arenad::config::EngineChoice;
+use arenad::config::{self, EngineChoice};
 use arenad::handover::{Colour, Frame, PictureSize, PixelFormat, Pose};
 use arenad::model::Contract;
 use arenad::pose::PoseReader;
@@ -30,7 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let contract = Contract::read(folder)?;
     let choice = if library.is_some() { EngineChoice::OnnxRuntime } else { EngineChoice::BuiltIn };
-    let mut engine = arenad::infer::open(&contract, choice, 1, library.as_deref())?;
+    let wanted = config::Model { engine: choice, threads: 1, library, ..config::Model::default() };
+    let mut engine = arenad::infer::open(&contract, &wanted)?;
     let mut preprocessor = Preprocessor::new(&contract);
     let mut reader = PoseReader::new(&contract)?;
     let mut input = vec![0.0; contract.input_len()];

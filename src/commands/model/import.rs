@@ -2,7 +2,7 @@
 
 use super::super::{Failure, configuration, fatal};
 use super::inspect;
-use arenad::config::EngineChoice;
+use arenad::config;
 use arenad::model::Contract;
 use arenad::pose::PoseReader;
 use arenad::space::Letterbox;
@@ -194,7 +194,7 @@ fn told(line: &mut Vec<u8>, last: &mut String) {
 /// One grey picture through the model, as the line does it.
 fn tried(contract: &Contract) -> Result<String, Failure> {
     let not_run = |error: &dyn std::fmt::Display| fatal(format!("import: the result does not run: {error}"));
-    let mut engine = arenad::infer::open(contract, EngineChoice::Auto, 2, None).map_err(|error| not_run(&error))?;
+    let mut engine = arenad::infer::open(contract, &config::Model::default()).map_err(|error| not_run(&error))?;
     let mut reader = PoseReader::new(contract).map_err(|error| not_run(&error))?;
     let (input, size) =
         (vec![0.5; contract.input_len()], (contract.written.input.width, contract.written.input.height));
