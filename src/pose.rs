@@ -42,7 +42,7 @@ pub struct PoseReader {
 /// One for each variant of `WrittenDecoder`.
 #[derive(Debug)]
 enum Decoder {
-    CentreOffsets(CentreOffsets),
+    CentreOffsets(Box<CentreOffsets>),
     YoloPose(YoloPose),
     HeatmapLocref(Heatmap),
     PartAffinity(Box<PartAffinity>),
@@ -57,11 +57,8 @@ impl PoseReader {
     pub fn new(contract: &Contract) -> Result<Self, PoseError> {
         let decoder = match &contract.written.decoder {
             WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px, parents } => {
-                Decoder::CentreOffsets(CentreOffsets::new(
-                    contract,
-                    Limits { score_min: *score_min, separation: *separation_px, reach: *reach_px },
-                    parents,
-                )?)
+                let limits = Limits { score_min: *score_min, separation: *separation_px, reach: *reach_px };
+                Decoder::CentreOffsets(Box::new(CentreOffsets::new(contract, limits, parents)?))
             }
             WrittenDecoder::YoloPose { score_min, overlap_max, across_classes, visibility } => {
                 let limits = yolo::Limits {

@@ -2,7 +2,7 @@
 //!
 //! `models/convert/parity_yolo.py --golden` wrote the folder; its network always answers with one table.
 
-use arenad::config::{EngineChoice, Model};
+use arenad::config::{self, EngineChoice};
 use arenad::model::Contract;
 use arenad::pose::PoseReader;
 use arenad::space::Letterbox;
@@ -15,14 +15,17 @@ struct Wanted {
     keypoints: Vec<[f32; 3]>,
 }
 
+fn wanted_engine() -> config::Model {
+    config::Model { engine: EngineChoice::BuiltIn, threads: 1, ..config::Model::default() }
+}
+
 #[test]
 fn the_same_table_gives_the_same_poses() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import/yolo");
     let wanted: Vec<Wanted> =
         serde_json::from_slice(&std::fs::read(folder.join("poses.json")).expect("a file")).expect("poses");
     let contract = Contract::read(&folder).unwrap_or_else(|error| panic!("{error}"));
-    let built_in = Model { engine: EngineChoice::BuiltIn, threads: 1, ..Model::default() };
-    let mut engine = arenad::infer::open(&contract, &built_in).expect("an engine");
+    let mut engine = arenad::infer::open(&contract, &wanted_engine()).expect("an engine");
     let heads = engine.run(&vec![0.5; contract.input_len()]).expect("heads");
     let input = &contract.written.input;
     let letterbox = Letterbox::fit((input.width, input.height), (input.width, input.height));
