@@ -142,12 +142,14 @@ def export(graph: torch.nn.Module, names: list[str], size: tuple[int, int], file
             graph, (picture,), str(file), input_names=["image"], output_names=names, opset_version=OPSET, dynamo=False
         )
     got = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(names, {"image": picture.numpy()})
+    cuts = "centroids" in names
     for name, one, other in zip(names, got, wanted):
-        # Cuttings of noise may be any: nearly equal peaks change places.
-        if len(wanted) == 1 or name == "centroids" or one.shape[0] == 1 and name != "identity":
-            worst = float(np.abs(one - other.numpy()).max())
-            if not worst <= 1e-2:
-                raise Refused(f"{file}: output {name} differs from torch's by {worst:g}; allowed: 0.01; tell its authors")
+        # Of noise a top-down graph cuts any squares; only the scores of what it found are sure to be the same.
+        if cuts and name != "centroids":
+            continue
+        worst = float(np.abs(one - other.numpy())[..., -1 if cuts else slice(None)].max())
+        if not worst <= 1e-2:
+            raise Refused(f"{file}: output {name} is {worst:g} off torch's; allowed: 0.01; this backbone cannot be imported")
     return [tuple(int(side) for side in one.shape) for one in got]
 
 
