@@ -1,6 +1,12 @@
 //! The model's contract: what `model.toml` says, checked; nothing in it has a default.
 
+mod bundled;
+pub mod onnx;
 mod verify;
+mod weights;
+
+pub use bundled::BUNDLED;
+pub use weights::{Precision, Weights};
 
 use crate::handover::Identity;
 use serde::Deserialize;
@@ -11,12 +17,12 @@ use std::sync::Arc;
 /// A model folder that was read and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
-    /// The folder; `(bundled)` for the one in the program.
+    /// The folder; `(bundled)/<name>` for one in the program.
     pub folder: PathBuf,
     /// The file's content.
     pub written: Written,
-    /// The FP32 weights, an ONNX file whose hash was checked.
-    pub weights: Arc<[u8]>,
+    /// The weights, one for each of `written.files` and in their order; exactly one is FP32.
+    pub weights: Vec<Weights>,
 }
 
 /// `model.toml`, every field required.
@@ -86,14 +92,28 @@ pub struct WrittenInput {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum WrittenDecoder {
     /// A map of body centres, from each the way to every keypoint, heatmaps to place keypoints exactly: `pose/centre.rs`.
-    /// Outputs: `keypoints`, `centre`, `offsets` and, where there are identities, `identity`.
+    /// Outputs: `keypoints`, `centre`, `offsets`, `parents` and, where there are identities, `identity`.
     CentreOffsets {
         /// A centre below this is no animal.
         score_min: f32,
         /// Two centres nearer than this are one animal, model pixels.
         separation_px: f32,
-        /// A keypoint is looked for this far from where its centre says, model pixels.
+        /// A keypoint is looked for about this far from where its centre and its parent say, model pixels.
         reach_px: f32,
+        /// Each keypoint's parent in the body's tree; the root's is itself.
+        parents: Vec<String>,
+    },
+    /// Boxes with class scores and keypoints, as Ultralytics' pose networks give them: `pose/yolo.rs`. Output: `detections`, shape
+    /// 1, 4 + classes + values of the keypoints, 1, boxes; stride 1. The classes are the identities; without identities there is one.
+    YoloPose {
+        /// A box whose best class is not above this is no animal.
+        score_min: f32,
+        /// Of two boxes whose intersection over union is above this the better one stays.
+        overlap_max: f32,
+        /// Boxes of different classes count as overlapping too.
+        across_classes: bool,
+        /// Each keypoint has three values, x, y and a score, not two; without, it takes its box's score.
+        visibility: bool,
     },
     /// One animal, a heatmap a keypoint and where in its cell the keypoint lies: `pose/heatmap.rs`.
     /// Outputs: `heatmaps` and `locref`, which has two channels (x, y) a keypoint.
@@ -152,8 +172,8 @@ pub struct WrittenOutput {
 pub struct WrittenFile {
     /// Name in the folder.
     pub name: String,
-    /// `fp32`, `int8` or `u8`.
-    pub precision: String,
+    /// `fp32` (exactly one file), `int8` or `u8`.
+    pub precision: Precision,
     /// SHA-256 of the file, lower-case hexadecimal.
     pub sha256: String,
     /// The largest share of OKS mAP and of identity accuracy that it may lose against `fp32`, 0 to 1; 0 for `fp32` itself.
@@ -209,11 +229,21 @@ pub enum ModelError {
     },
 }
 
-/// Weights above this are refused before they are read: a pose network for one arena is a few megabytes.
+/// All weights of a model together; more is refused before it is read: a pose network for one arena is a few megabytes.
 const WEIGHTS_MAX_BYTES: u64 = 256 << 20;
 
 impl Contract {
-    /// Reads and checks `folder/model.toml` and the FP32 weights that it names.
+    /// The model that `folder` means: the one in that folder, else the bundled one of that name; `None` is the first bundled one.
+    pub fn find(folder: Option<&Path>) -> Result<Self, ModelError> {
+        let Some(folder) = folder else { return Self::bundled() };
+        let bundled = || BUNDLED.iter().find(|model| Path::new(model.name) == folder);
+        match bundled() {
+            Some(model) if !folder.exists() => model.contract(),
+            _ => Self::read(folder),
+        }
+    }
+
+    /// Reads and checks `folder/model.toml` and the files of weights that it names.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let file = folder.join("model.toml");
         let text = read(&file, 1 << 20)?;
@@ -221,34 +251,54 @@ impl Contract {
             file: file.clone(),
             what: format!("{error}; allowed: UTF-8 text"),
         })?;
-        let written = parse(&file, &text)?;
-        let weights = folder.join(&fp32(&file, &written)?.name);
-        let bytes = read(&weights, WEIGHTS_MAX_BYTES)?;
-        Self::with_weights(folder, &file, written, bytes)
+        let mut left = WEIGHTS_MAX_BYTES;
+        Self::checked(folder, &text, |written| {
+            let bytes = read(&folder.join(&written.name), left)?;
+            left -= bytes.len() as u64;
+            Ok(bytes.into())
+        })
     }
 
-    /// The model in the program.
+    /// The model that is taken where no folder is named.
     pub fn bundled() -> Result<Self, ModelError> {
-        let folder = Path::new("(bundled)");
-        let file = folder.join("model.toml");
-        let written = parse(&file, include_str!("../models/socialbox/model.toml"))?;
-        Self::with_weights(folder, &file, written, include_bytes!("../models/socialbox/model.onnx").to_vec())
+        BUNDLED[0].contract()
     }
 
-    fn with_weights(folder: &Path, file: &Path, written: Written, bytes: Vec<u8>) -> Result<Self, ModelError> {
-        let named = fp32(file, &written)?;
-        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        if hash != named.sha256 {
-            return Err(ModelError::Field {
-                file: file.to_owned(),
-                field: "files.sha256".to_owned(),
-                what: format!(
-                    "{} has the hash {hash}; allowed: {}; the file is damaged or from another export: export the model again",
-                    named.name, named.sha256
-                ),
-            });
+    /// The contract `text` with the weights that `bytes` gives for each of its files.
+    fn checked(
+        folder: &Path,
+        text: &str,
+        mut bytes: impl FnMut(&WrittenFile) -> Result<Arc<[u8]>, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let file = folder.join("model.toml");
+        let written = parse(&file, text)?;
+        let mut weights = Vec::new();
+        for one in &written.files {
+            let WrittenFile { name, precision, loss_max, sha256 } = one;
+            let bytes = bytes(one)?;
+            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            if hash != *sha256 {
+                let what = format!(
+                    "{name} has the hash {hash}; allowed: {sha256}; the file is damaged or from another export: export the model again"
+                );
+                return Err(ModelError::Field { file, field: "files.sha256".to_owned(), what });
+            }
+            weights.push(Weights { name: name.clone(), precision: *precision, loss_max: *loss_max, bytes });
         }
-        Ok(Self { folder: folder.to_owned(), written, weights: bytes.into() })
+        Ok(Self { folder: folder.to_owned(), written, weights })
+    }
+
+    /// The weights of this precision, if the model has such a file.
+    pub fn weights(&self, precision: Precision) -> Option<&Weights> {
+        self.weights.iter().find(|weights| weights.precision == precision)
+    }
+
+    /// Reads the graph of one file as [`onnx::check`] does; every engine asks this before it takes the file.
+    pub fn check_graph(&self, weights: &Weights) -> Result<(), ModelError> {
+        onnx::check(&weights.bytes, &self.written).map_err(|onnx::Fault { field, what }| {
+            let file = self.folder.join(&weights.name);
+            ModelError::Field { file, field, what }
+        })
     }
 
     /// How many values the input tensor holds.
@@ -280,14 +330,6 @@ fn parse(file: &Path, text: &str) -> Result<Written, ModelError> {
         Some((field, what)) => Err(ModelError::Field { file: file.to_owned(), field, what }),
         None => Ok(written),
     }
-}
-
-fn fp32<'w>(file: &Path, written: &'w Written) -> Result<&'w WrittenFile, ModelError> {
-    written.files.iter().find(|file| file.precision == "fp32").ok_or_else(|| ModelError::Field {
-        file: file.to_owned(),
-        field: "files".to_owned(),
-        what: "none has the precision \"fp32\"; export the model again".to_owned(),
-    })
 }
 
 /// The whole file, unless it is larger than `most` bytes.
@@ -351,6 +393,21 @@ mod tests {
                 "scale = [0.0",
                 "model m/model.toml: input.scale: got [0.0, 255.0, 255.0]; allowed: finite numbers other than 0",
             ),
+            (
+                "parents = [\"R_ear\"",
+                "parents = [\"ear\"",
+                "model m/model.toml: decoder.parents: got \"ear\"; allowed: a name among keypoints",
+            ),
+            (
+                "parents = [\"R_ear\"",
+                "parents = [\"cntr\", \"R_ear\"",
+                "model m/model.toml: decoder.parents: got 10 names; allowed: one for each of the 9 keypoints",
+            ),
+            (
+                "\"R_flnk\", \"T_base\", \"T_mid\"]\n\n[training]",
+                "\"T_end\", \"T_base\", \"T_mid\"]\n\n[training]",
+                "model m/model.toml: decoder.parents: \"T_base\" is among its own parents; allowed: a tree whose root is its own parent",
+            ),
             ("reach_px = 24.0", "reach_px = -1.0", "model m/model.toml: decoder.reach_px: got -1; allowed: 0 to 1000"),
             (
                 "shape = [1, 9, 120, 160]",
@@ -360,7 +417,7 @@ mod tests {
             (
                 "meaning = \"identity\"",
                 "meaning = \"what\"",
-                "model m/model.toml: outputs.identity: got the meaning \"what\"; allowed: keypoints, centre, offsets, identity",
+                "model m/model.toml: outputs.identity: got the meaning \"what\"; allowed: keypoints, centre, offsets, parents, identity",
             ),
         ] {
             assert_eq!(error(from, to), expected);
@@ -373,11 +430,7 @@ mod tests {
         assert!(error("padding = 0", "padding = 0\ngamma = 2").contains("unknown field `gamma`"));
         assert!(error("separation_px = 12.0\n", "").contains("missing field `separation_px`"));
         assert!(error("separation_px", "apart_px").contains("unknown field `apart_px`"));
-        assert!(
-            error("centre-offsets", "heat").contains(
-                "unknown variant `heat`, expected one of `centre-offsets`, `heatmap-locref`, `part-affinity`"
-            )
-        );
+        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected one of"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod affinity;
 mod centre;
 mod heatmap;
+mod yolo;
 
 use crate::handover::Poses;
 use crate::infer::Heads;
@@ -11,6 +12,7 @@ use crate::space::Letterbox;
 use affinity::PartAffinity;
 use centre::{CentreOffsets, Limits};
 use heatmap::Heatmap;
+use yolo::YoloPose;
 
 /// Why poses cannot be read from a model's heads.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,7 @@ pub struct PoseReader {
 #[derive(Debug)]
 enum Decoder {
     CentreOffsets(CentreOffsets),
+    YoloPose(YoloPose),
     HeatmapLocref(Heatmap),
     PartAffinity(Box<PartAffinity>),
 }
@@ -43,11 +46,21 @@ impl PoseReader {
     /// The reader of the contract's decoder.
     pub fn new(contract: &Contract) -> Result<Self, PoseError> {
         let decoder = match &contract.written.decoder {
-            WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px } => {
+            WrittenDecoder::CentreOffsets { score_min, separation_px, reach_px, parents } => {
                 Decoder::CentreOffsets(CentreOffsets::new(
                     contract,
                     Limits { score_min: *score_min, separation: *separation_px, reach: *reach_px },
+                    parents,
                 )?)
+            }
+            WrittenDecoder::YoloPose { score_min, overlap_max, across_classes, visibility } => {
+                let limits = yolo::Limits {
+                    score_min: *score_min,
+                    overlap_max: *overlap_max,
+                    across_classes: *across_classes,
+                    visibility: *visibility,
+                };
+                Decoder::YoloPose(YoloPose::new(contract, limits)?)
             }
             WrittenDecoder::HeatmapLocref { score_min, locref_stdev } => {
                 Decoder::HeatmapLocref(Heatmap::new(contract, *score_min, *locref_stdev)?)
@@ -61,10 +74,11 @@ impl PoseReader {
 
     /// The poses of one run, camera pixels, best score first. Heads of another shape than the contract's give none.
     ///
-    /// Every keypoint whose place is known at all is there; one that only the regression knows scores at most 0.05.
+    /// Every keypoint whose place is known at all is there; what its score says is told with each decoder.
     pub fn read(&mut self, heads: &Heads, letterbox: &Letterbox) -> Poses {
         match &mut self.decoder {
             Decoder::CentreOffsets(decoder) => decoder.read(heads, letterbox),
+            Decoder::YoloPose(decoder) => decoder.read(heads, letterbox),
             Decoder::HeatmapLocref(decoder) => decoder.read(heads, letterbox),
             Decoder::PartAffinity(decoder) => decoder.read(heads, letterbox),
         }

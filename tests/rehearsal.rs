@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use arenad::rehearsal::{
-    Arena, HEIGHT, IDENTITIES, KEYPOINTS, Look, RehearsalError, Tracks, TrueAnimal, Visibility, WIDTH, i420_from_rgb,
-    write_stills,
+    Arena, Dice, HEIGHT, IDENTITIES, INDIVIDUALS, KEYPOINTS, Look, RehearsalError, Tracks, TrueAnimal, Visibility,
+    WIDTH, i420_from_rgb, write_stills,
 };
 
 const BYTES: usize = WIDTH * HEIGHT * 3;
@@ -239,7 +239,7 @@ fn stills_are_a_deeplabcut_folder() {
             let text = std::fs::read_to_string(inside.join(file)).unwrap();
             let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split(',').collect()).collect();
             assert_eq!(lines.len(), 4 + count);
-            assert!(lines.iter().all(|l| l.len() == 1 + IDENTITIES.len() * KEYPOINTS.len() * coords));
+            assert!(lines.iter().all(|l| l.len() == 1 + INDIVIDUALS.len() * KEYPOINTS.len() * coords));
             assert_eq!(
                 ["scorer", "individuals", "bodyparts", "coords"].to_vec(),
                 lines[..4].iter().map(|l| l[0]).collect::<Vec<_>>()
@@ -264,4 +264,112 @@ fn i420_has_the_video_range() {
         assert_eq!([yuv[0], yuv[4], yuv[5]], expected, "{rgb:?}");
     }
     assert!(!i420_from_rgb(&[0; 11], 2, 2, &mut yuv), "a short picture was taken");
+}
+
+/// The hue of a mean colour in degrees, and its chroma in levels.
+fn hue([r, g, b]: [f32; 3]) -> (f32, f32) {
+    let (most, least) = (r.max(g).max(b), r.min(g).min(b));
+    let chroma = (most - least).max(1e-3);
+    let sixth = if most == r {
+        (g - b) / chroma
+    } else if most == g {
+        2.0 + (b - r) / chroma
+    } else {
+        4.0 + (r - g) / chroma
+    };
+    ((sixth * 60.0).rem_euclid(360.0), chroma)
+}
+
+/// The mean colour of each coat under one look, over the trunk points in view; the more colour a pixel has, the more it
+/// counts, so that bare patches do not.
+fn coats(look: Look) -> [[f32; 3]; 4] {
+    let mut arena = Arena::new(11, look, 30.0);
+    let mut rgb = vec![0; BYTES];
+    let (mut sums, mut weights) = ([[0f32; 3]; 4], [1e-3f32; 4]);
+    for _ in 0..6 {
+        for _ in 0..12 {
+            arena.step();
+        }
+        arena.render(&mut rgb);
+        for animal in arena.truth().animals {
+            for p in animal.points[3..6].iter().filter(|p| p.visibility == Visibility::Seen) {
+                let around = [(0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)];
+                let all = around.map(|(dx, dy)| pixel(&rgb, (p.x + dx).max(0.0), (p.y + dy).max(0.0)));
+                let mean = [0, 1, 2].map(|c| all.iter().map(|one| one[c] as f32).sum::<f32>() / 5.0);
+                let weight = hue(mean).1.powi(2);
+                weights[animal.identity] += weight;
+                for (sum, v) in sums[animal.identity].iter_mut().zip(mean) {
+                    *sum += v * weight;
+                }
+            }
+        }
+    }
+    std::array::from_fn(|i| sums[i].map(|v| v / weights[i]))
+}
+
+#[test]
+fn no_look_turns_one_coat_into_another() {
+    // Degrees; red goes round through 0.
+    let bands = [(328.0, 372.0), (122.0, 178.0), (184.0, 222.0), (32.0, 72.0)];
+    let mut dice = Dice::new(77, 0);
+    let mut judged = [0; 4];
+    for _ in 0..40 {
+        let look = Look::random(&mut dice);
+        let told = format!("{look:?}");
+        for (i, colour) in coats(look).into_iter().enumerate() {
+            let (mut degrees, chroma) = hue(colour);
+            if chroma < 12.0 {
+                continue;
+            }
+            if i == 0 && degrees < 90.0 {
+                degrees += 360.0;
+            }
+            judged[i] += 1;
+            let (low, high) = bands[i];
+            assert!((low..high).contains(&degrees), "{}: {degrees:.0} of {colour:?} under {told}", INDIVIDUALS[i]);
+        }
+    }
+    assert!(judged.iter().all(|n| *n >= 32), "coats with colour enough to judge: {judged:?} of 40");
+}
+
+#[test]
+fn animals_without_paint_are_in_the_truth_and_in_the_picture() {
+    let mut empty = vec![0; BYTES];
+    Arena::with(2, plain(), 30.0, &[]).render(&mut empty);
+    let mut arena = Arena::with(2, plain(), 30.0, &[1, 4, 6]);
+    let mut rgb = vec![0; BYTES];
+    arena.render(&mut rgb);
+    let truth = arena.truth();
+    assert_eq!(truth.animals.iter().map(|a| a.identity).collect::<Vec<_>>(), [1, 4, 6]);
+    for animal in truth.animals {
+        let p = animal.points[5];
+        let (now, floor) = (pixel(&rgb, p.x, p.y), pixel(&empty, p.x, p.y));
+        assert!((0..3).any(|c| (now[c] - floor[c]).abs() > 20), "{} leaves no trace", INDIVIDUALS[animal.identity]);
+        assert_eq!(coat(now), (animal.identity < IDENTITIES.len()).then_some(animal.identity));
+    }
+}
+
+/// Every file of a folder of stills by name, with its bytes.
+fn stills(seed: u64, count: usize) -> Vec<(String, Vec<u8>)> {
+    let folder = tempfile::tempdir().unwrap();
+    write_stills(folder.path(), seed, count, &mut |_| ()).unwrap();
+    let mut all = Vec::new();
+    for group in std::fs::read_dir(folder.path().join("labeled-data")).unwrap() {
+        for file in std::fs::read_dir(group.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.strip_prefix(folder.path()).unwrap().display().to_string();
+            all.push((name, std::fs::read(path).unwrap()));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn the_same_seed_writes_the_same_stills() {
+    let first = stills(21, 26);
+    assert_eq!(first.len(), 26 + 3 * 2);
+    assert!(first == stills(21, 26), "the same seed wrote other files");
+    let other = stills(22, 26);
+    assert!(first.iter().zip(&other).all(|(a, b)| a.1 != b.1), "another seed wrote the same file");
 }

@@ -92,8 +92,22 @@ def write(folder: Path, contract: Contract) -> None:
         lines += table("[[identities]]", {"name": name, "colour": colour})
     for output in c.outputs:
         lines += table("[[outputs]]", dataclasses.asdict(output))
-    for file in c.files:
+    lines += file_lines(folder, c.files)
+    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def file_lines(folder: Path, files: list[File]) -> list[str]:
+    """The tables of files, with their hashes."""
+    lines = []
+    for file in files:
         digest = hashlib.sha256((folder / file.name).read_bytes()).hexdigest()
         fields = {"name": file.name, "precision": file.precision, "sha256": digest, "loss_max": file.loss_max}
         lines += table("[[files]]", fields)
-    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return lines
+
+
+def rewrite_files(folder: Path, files: list[File]) -> None:
+    """Replaces the tables of files in `folder`/model.toml, which stand last in it."""
+    path = folder / "model.toml"
+    before, _, _ = path.read_text(encoding="utf-8").partition("\n[[files]]\n")
+    path.write_text(before.rstrip("\n") + "\n" + "\n".join(file_lines(folder, files)) + "\n", encoding="utf-8")

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import torch
 
-from .labels import ABSENT, COVERED, Labels
+from .labels import COVERED, Labels
 from .targets import centre_index, draw
 
 
-def matrix(rng: np.random.Generator, around: np.ndarray, size: int) -> tuple[np.ndarray, bool]:
+def matrix(rng: np.random.Generator, around: np.ndarray, size: int, zoom: tuple[float, float]) -> tuple[np.ndarray, bool]:
     """The 2x3 map from still to crop that brings `around` near the middle, and whether it mirrors."""
-    scale = np.exp(rng.uniform(np.log(0.8), np.log(1.25)))
+    scale = np.exp(rng.uniform(*np.log(zoom)))
     angle = rng.integers(4) * np.pi / 2 + (rng.uniform(-0.3, 0.3) if rng.random() < 0.5 else 0.0)
     mirror = bool(rng.random() < 0.5)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -50,13 +50,15 @@ def specks(rng: np.random.Generator, image: np.ndarray, points: np.ndarray) -> N
 class Crops:
     """Endless batches. One thread prepares them: OpenCV works outside Python's lock."""
 
-    def __init__(self, labels: Labels, swaps: list[tuple[int, int]], size: int, batch: int, seed: int):
-        self.labels, self.size, self.batch = labels, size, batch
+    def __init__(self, labels: Labels, swaps: list[tuple[int, int]], parents: list[int], settings):
+        self.labels, self.size, self.batch, self.zoom = labels, settings.crop, settings.batch, settings.zoom
         self.order = np.arange(len(labels.keypoints))
         for left, right in swaps:
             self.order[[left, right]] = right, left
         self.centre = centre_index(labels.keypoints)
-        self.rng = np.random.default_rng(seed)
+        self.parents = parents
+        self.drawn = np.cumsum(labels.weights)[:-1]
+        self.rng = np.random.default_rng(settings.seed)
         self.ready: queue.Queue = queue.Queue(4)
         threading.Thread(target=self.prepare, daemon=True, name="crops").start()
 
@@ -67,27 +69,28 @@ class Crops:
 
     def one(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """One crop and its targets."""
-        rng, still = self.rng, self.labels.stills[self.rng.integers(len(self.labels.stills))]
+        rng = self.rng
+        still = self.labels.stills[int(np.searchsorted(self.drawn, rng.random(), side="right"))]
         image = cv2.imread(str(still.path), cv2.IMREAD_COLOR)
         height, width = image.shape[:2]
-        there = np.flatnonzero((still.state != ABSENT).any(1))
+        there = np.flatnonzero((still.state >= COVERED).any(1))
         if len(there) and rng.random() < 0.9:
             animal = rng.choice(there)
-            around = still.points[animal][still.state[animal] != ABSENT].mean(0) + rng.uniform(-90, 90, 2)
+            around = still.points[animal][still.state[animal] >= COVERED].mean(0) + rng.uniform(-90, 90, 2)
         else:
             around = rng.uniform(0, 1, 2) * (width, height)
-        to_crop, mirror = matrix(rng, around, self.size)
+        to_crop, mirror = matrix(rng, around, self.size, self.zoom)
         points = still.points @ to_crop[:, :2].T + to_crop[:, 2]
         state = still.state.copy()
         outside = (still.points < -0.5).any(2) | (still.points >= np.array([width, height]) - 0.5).any(2)
-        state[(state != ABSENT) & outside] = COVERED
+        state[(state >= COVERED) & outside] = COVERED
         if mirror:
             points, state = points[:, self.order], state[:, self.order]
         image = cv2.warpAffine(image, to_crop, (self.size, self.size), flags=cv2.INTER_LINEAR)
         if rng.random() < 0.3:
-            specks(rng, image, points[state != ABSENT])
+            specks(rng, image, points[state >= COVERED])
         image = light(rng, image)
-        return image[:, :, ::-1], draw(points.astype(np.float32), state, self.size, self.centre)
+        return image[:, :, ::-1], draw(points.astype(np.float32), state, self.size, self.centre, len(self.labels.identities), self.parents)
 
     def next(self) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The next batch: pictures (N, 3, size, size) 0 to 1 RGB, and targets."""

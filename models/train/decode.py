@@ -9,6 +9,11 @@ from .net import BODY_STRIDE, KEYPOINT_STRIDE
 MAX_ANIMALS = 8
 # A heatmap cell below this is no keypoint.
 PEAK_MIN = 0.1
+# Peaks of one heatmap that are looked at, best first.
+SPOTS_MAX = 32
+# How many reaches a peak may lie from its claim, and its way to the parent may end from the parent, when the other agrees fully.
+CLAIM_REACH = 3.0
+PARENT_REACH = 1.0
 # Score of a keypoint that only the regression knows, as a share of its animal's score.
 UNSEEN_SHARE = 0.05
 
@@ -20,6 +25,19 @@ class Decoder:
     score_min: float = 0.3
     separation_px: float = 12.0
     reach_px: float = 24.0
+    # Each keypoint's parent in the body's tree; the root's is itself.
+    parents: tuple[int, ...] = ()
+
+    def written(self, keypoints: list[str]) -> dict:
+        """The same as model.toml has it, parents by name."""
+        limits = {"score_min": self.score_min, "separation_px": self.separation_px, "reach_px": self.reach_px}
+        return limits | {"parents": [keypoints[parent] for parent in self.parents]}
+
+    @staticmethod
+    def read(table: dict, keypoints: list[str]) -> "Decoder":
+        """From `[decoder]` of model.toml."""
+        limits = {key: table[key] for key in ("score_min", "separation_px", "reach_px")}
+        return Decoder(**limits, parents=tuple(keypoints.index(name) for name in table["parents"]))
 
 
 @dataclasses.dataclass
@@ -66,23 +84,72 @@ def sharpen(heat: np.ndarray, y: int, x: int, stride: int) -> tuple[float, float
     return position(x + dx, stride), position(y + dy, stride)
 
 
-def decode(keypoints, centre, offsets, identity, settings: Decoder) -> list[Pose]:
+def decode(keypoints, centre, offsets, parents, identity, settings: Decoder) -> list[Pose]:
     """Poses, best score first. Heads as the ONNX gives them, without the batch axis."""
-    keypoints, centre, offsets, identity = (np.asarray(head, np.float64) for head in (keypoints, centre, offsets, identity))
-    heat, count = centre[0], keypoints.shape[0]
+    heads = (np.asarray(head, np.float64) for head in (keypoints, centre, offsets, parents, identity))
+    keypoints, centre, offsets, parents, identity = heads
+    heat = centre[0]
     found = sorted((-heat[y, x], y, x) for y, x in peaks(heat, settings.score_min))
     poses: list[Pose] = []
     for minus_score, y, x in found:
         at = sharpen(heat, y, x, BODY_STRIDE)
         if len(poses) < MAX_ANIMALS and all(np.hypot(at[0] - p.centre[0], at[1] - p.centre[1]) >= settings.separation_px for p in poses):
             poses.append(vote(heat, offsets, identity, y, x, at, float(min(-minus_score, 1.0)), settings))
-    claims = [pose.keypoints[:, :2].copy() for pose in poses]
-    for k in range(count):
-        map_k = keypoints[k]
-        spots = [(map_k[y, x], *sharpen(map_k, y, x, KEYPOINT_STRIDE)) for y, x in peaks(map_k, PEAK_MIN)]
-        for a, pose in enumerate(poses):
-            snap(spots, [claim[k] for claim in claims], a, pose.keypoints[k], settings.reach_px)
+    for k in from_root(settings.parents):
+        place(keypoints[k], parents[2 * k : 2 * k + 2], poses, k, settings)
     return poses
+
+
+def from_root(parents: tuple[int, ...]) -> list[int]:
+    """Keypoints in an order in which each comes after its parent."""
+    order = [k for k, parent in enumerate(parents) if parent == k]
+    while len(order) < len(parents):
+        order += [k for k, parent in enumerate(parents) if parent in order and k not in order]
+    return order
+
+
+def place(heat, ways, poses: list[Pose], k: int, settings: Decoder) -> None:
+    """Moves keypoint `k` of each animal from where its centre claims it to a peak of the heatmap: best pairs first, no peak twice.
+
+    Its score is the peak's, less what disagrees.
+    """
+    pairs = []
+    for index, (y, x) in enumerate(spots(heat)):
+        at = sharpen(heat, y, x, KEYPOINT_STRIDE)
+        to_parent = parent_of(ways, at)
+        for a, pose in enumerate(poses):
+            worth = float(min(heat[y, x], 1.0)) * fit(at, to_parent, pose, k, settings)
+            if worth > 0:
+                pairs.append((-worth, index, a, at))
+    taken, given = set(), set()
+    for minus_worth, index, a, at in sorted(pairs, key=lambda pair: pair[:3]):
+        if index not in taken and a not in given:
+            taken.add(index)
+            given.add(a)
+            poses[a].keypoints[k] = *at, -minus_worth
+
+
+def spots(heat) -> list[tuple[int, int]]:
+    """The best peaks of a heatmap, best first, ties in reading order."""
+    found = sorted((-heat[y, x], y, x) for y, x in peaks(heat, PEAK_MIN))
+    return [(y, x) for _, y, x in found[:SPOTS_MAX]]
+
+
+def parent_of(ways, at: tuple[float, float]) -> tuple[float, float]:
+    """Where a keypoint at `at` says that its parent is, model pixels: its own cell's answer."""
+    x, y = (int(np.clip(np.floor(v / BODY_STRIDE + 0.5 / BODY_STRIDE), 0, most - 1)) for v, most in zip(at, ways.shape[:0:-1]))
+    return position(x, BODY_STRIDE) + ways[0, y, x], position(y, BODY_STRIDE) + ways[1, y, x]
+
+
+def fit(at, to_parent, pose: Pose, k: int, settings: Decoder) -> float:
+    """How well a peak agrees with an animal, 0 to 1: with where its centre claims the keypoint, and with where its parent was placed."""
+    reach, parent = settings.reach_px, settings.parents[k]
+    from_claim = np.hypot(at[0] - pose.keypoints[k, 0], at[1] - pose.keypoints[k, 1]) / reach
+    if parent == k:
+        return max(0.0, 1 - from_claim**2)
+    placed = pose.keypoints[parent]
+    from_parent = np.hypot(to_parent[0] - placed[0], to_parent[1] - placed[1]) / reach
+    return max(0.0, 1 - (from_claim / CLAIM_REACH) ** 2 - (from_parent / PARENT_REACH) ** 2)
 
 
 def vote(heat, offsets, identity, y, x, at, score, settings) -> Pose:
@@ -107,16 +174,3 @@ def vote(heat, offsets, identity, y, x, at, score, settings) -> Pose:
                     likely += weight * power / power.sum()
     scores = np.full((count, 1), UNSEEN_SHARE * score)
     return Pose(np.hstack([points / total, scores]), at, likely / total, score)
-
-
-def snap(spots, claims, a, keypoint, reach) -> None:
-    """Moves a regressed keypoint onto the best heatmap peak in reach that is nearer to it than to any other animal's claim."""
-    (x0, y0), best = claims[a], 0.0
-    for value, x, y in spots:
-        away = (x - x0) ** 2 + (y - y0) ** 2
-        if away > reach**2 or any((x - ox) ** 2 + (y - oy) ** 2 < away for b, (ox, oy) in enumerate(claims) if b != a):
-            continue
-        worth = value * (1 - 0.75 * away / reach**2)
-        if worth > best:
-            best = worth
-            keypoint[:] = x, y, min(value, 1.0)

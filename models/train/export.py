@@ -12,25 +12,26 @@ import torch
 from convert.contract import Contract, File, Output, Training, write
 
 from . import labels as dlc
+from . import start
 from .decode import Decoder, decode
+from .fit import mirrored
 from .net import BODY_STRIDE, KEYPOINT_STRIDE, Deployed, Net
 from .score import heads_of, score
 
-HEADS = ("keypoints", "centre", "offsets", "identity")
+HEADS = ("keypoints", "centre", "offsets", "parents", "identity")
 
 
 def load(checkpoint: Path) -> tuple[Deployed, dict]:
     """The network of a checkpoint, ready to run, and what was noted about it."""
-    content = torch.load(checkpoint, weights_only=True)
-    info = json.loads(content["info"])
-    net = Net(len(info["keypoints"]), len(info["identities"]), tuple(info["widths"]))
-    net.load_state_dict(content["net"])
+    weights, info = start.read(checkpoint)
+    net = Net(len(info["keypoints"]), len(info["identities"]), tuple(info["widths"]), info["norm"])
+    net.load_state_dict(weights)
     return Deployed(net).eval(), info
 
 
 def write_onnx(deployed: Deployed, path: Path, width: int, height: int) -> None:
-    """Writes the network with batch norm folded away and without nodes that only copy."""
-    names = HEADS if deployed.net.identities else HEADS[:3]
+    """Writes the network with batch norm folded away, without nodes that only copy, weights named after their place in `Net`."""
+    names = HEADS if deployed.net.identities else HEADS[:4]
     torch.onnx.export(
         deployed, (torch.zeros(1, 3, height, width),), str(path),
         input_names=["image"], output_names=list(names), opset_version=17, dynamo=False,
@@ -42,6 +43,7 @@ def write_onnx(deployed: Deployed, path: Path, width: int, height: int) -> None:
         node.input[:] = [copies.get(name, name) for name in node.input]
     del model.graph.node[:]
     model.graph.node.extend(kept)
+    start.named_by_place(model, deployed.net)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
@@ -51,9 +53,10 @@ def contract(args, info: dict, scores: dict, settings: Decoder, files: list[File
     keypoints, identities = info["keypoints"], info["identities"]
     rows, cols = args.height, args.width
     colours = dict(pair.split("=") for pair in args.colours.split(",") if pair)
-    channels = {"keypoints": len(keypoints), "centre": 1, "offsets": 2 * len(keypoints), "identity": len(identities)}
+    ways = 2 * len(keypoints)
+    channels = {"keypoints": len(keypoints), "centre": 1, "offsets": ways, "parents": ways, "identity": len(identities)}
     outputs = []
-    for head in HEADS[: 4 if identities else 3]:
+    for head in HEADS[: 5 if identities else 4]:
         stride = KEYPOINT_STRIDE if head == "keypoints" else BODY_STRIDE
         outputs.append(Output(head, head, (1, channels[head], rows // stride, cols // stride), stride))
     accuracy = round(scores["identity_accuracy"], 4) if identities else None
@@ -62,24 +65,17 @@ def contract(args, info: dict, scores: dict, settings: Decoder, files: list[File
         about=args.about,
         keypoints=keypoints,
         skeleton=[tuple(bone.split("-")) for bone in args.skeleton.split(",") if bone],
-        left_right=[(keypoints[a], keypoints[b]) for a, b in sides(keypoints)],
+        left_right=[(keypoints[a], keypoints[b]) for a, b in mirrored(keypoints)],
         identities=[(name, colours.get(name, "#c0c0c0")) for name in identities],
         width=cols,
         height=rows,
-        decoder={"kind": "centre-offsets", **dataclasses.asdict(settings)},
+        decoder={"kind": "centre-offsets", **settings.written(keypoints)},
         outputs=outputs,
         files=files,
         training=Training(
             info["command"], info["seed"], args.data, args.scores_on, round(scores["rmse_px"], 3), accuracy
         ),
     )
-
-
-def sides(keypoints: list[str]) -> list[tuple[int, int]]:
-    """Pairs of keypoints that a mirror exchanges."""
-    from .__main__ import mirrored
-
-    return mirrored(keypoints)
 
 
 def write_golden(folder: Path, deployed: Deployed, picture: Path, settings: Decoder) -> None:
@@ -119,8 +115,9 @@ def main() -> None:
     args = parser.parse_args()
     deployed, info = load(args.checkpoint)
     info["command"] = args.command or info["command"]
-    settings = Decoder()
-    scores = score(deployed, dlc.read([args.val]), settings)
+    settings = Decoder(parents=tuple(info["parents"]))
+    val = dlc.read([args.val], info["keypoints"], info["identities"])
+    scores = score(lambda image: heads_of(deployed, image), val, settings).summary()
     print(json.dumps(scores))
     args.out.mkdir(parents=True, exist_ok=True)
     if args.golden:

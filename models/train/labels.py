@@ -7,13 +7,18 @@ from pathlib import Path
 import numpy as np
 
 SEEN, COVERED, ABSENT = 1, 0, -1
+# Nobody looked for this keypoint: the table does not have it.
+UNASKED = -2
 # DeepLabCut's name for keypoints and animals that belong to nobody.
 SINGLE = "single"
+# Animals whose name starts so are mice without a coat of their own: found, but named by nothing.
+UNMARKED = "unmarked"
 
 
 @dataclasses.dataclass
 class Still:
-    """One labelled picture. Points are (animal, keypoint, xy) in its pixels; `state` is SEEN, COVERED (place known) or ABSENT."""
+    """One labelled picture. Points are (animal, keypoint, xy) in its pixels; `state` is SEEN, COVERED (place known), ABSENT or
+    UNASKED. The animals that have identities come first, in the order of the identities."""
 
     path: Path
     points: np.ndarray
@@ -22,32 +27,96 @@ class Still:
 
 @dataclasses.dataclass
 class Labels:
-    """All stills of some folders, which agree on their names."""
+    """Stills under one set of names. `weights`: how often each is to be drawn, of sum 1."""
 
     keypoints: list[str]
     identities: list[str]
     stills: list[Still]
+    weights: np.ndarray
+
+    def part(self, indices: list[int]) -> "Labels":
+        """Some of the stills."""
+        weights = self.weights[indices]
+        return Labels(self.keypoints, self.identities, [self.stills[index] for index in indices], weights / weights.sum())
 
 
-def read(folders: list[Path]) -> Labels:
-    """Reads every `CollectedData*.csv` under the folders. `Visibility*.csv` beside one says which points are covered."""
-    found: Labels | None = None
-    for folder in folders:
-        tables = sorted(Path(folder).rglob("CollectedData*.csv"))
+def read(folders: list[str | Path], keypoints: list[str] | None = None, identities: list[str] | None = None) -> Labels:
+    """Reads every `CollectedData*.csv` under the folders; `FOLDER=SHARE` draws that share of all crops from it, others go by their size.
+
+    `Visibility*.csv` beside a table says which points are covered. The first folder's names hold for all, or those given; a
+    table may have them in another order or lack some (keypoints that it lacks are left open), but may have no others.
+    """
+    stills, weights, shares = [], [], []
+    for word in map(str, folders):
+        folder, share = split_share(word)
+        tables = sorted(folder.rglob("CollectedData*.csv"))
         if not tables:
             raise SystemExit(f"{folder}: no CollectedData*.csv in it; give a folder of DeepLabCut labels")
+        mine = []
         for table in tables:
             part = read_table(table)
-            if found is None:
-                found = part
-            elif (part.keypoints, part.identities) != (found.keypoints, found.identities):
-                raise SystemExit(
-                    f"{table}: keypoints {part.keypoints} of {part.identities}; the tables before have {found.keypoints} of {found.identities}"
-                )
-            else:
-                found.stills += part.stills
-    assert found is not None
-    return found
+            keypoints, identities = keypoints or part.keypoints, part.identities if identities is None else identities
+            mine += under_names(table, part, keypoints, identities)
+        stills += mine
+        weights.append(np.full(len(mine), 1.0))
+        shares.append(share)
+    return Labels(keypoints, identities, stills, balanced(weights, shares))
+
+
+def joined(first: Labels, second: Labels, share: float) -> Labels:
+    """Both; `share` of all crops come from the second. Their names are the same."""
+    weights = np.concatenate([first.weights * (1 - share), second.weights * share])
+    return Labels(first.keypoints, first.identities, first.stills + second.stills, weights)
+
+
+def split_share(word: str) -> tuple[Path, float | None]:
+    """`FOLDER=0.3` as folder and share."""
+    folder, _, share = word.rpartition("=")
+    try:
+        value = float(share)
+    except ValueError:
+        return Path(word), None
+    if not folder or not 0 < value < 1:
+        raise SystemExit(f"--labels {word}: got the share {share}; allowed: FOLDER=SHARE with a share between 0 and 1")
+    return Path(folder), value
+
+
+def balanced(weights: list[np.ndarray], shares: list[float | None]) -> np.ndarray:
+    """How often each still is drawn, of sum 1: folders with a share get it, the others divide the rest by their size."""
+    told = sum(share for share in shares if share is not None)
+    rest = sum(len(one) for one, share in zip(weights, shares) if share is None)
+    if told >= 1 and rest:
+        raise SystemExit(f"--labels: the shares sum to {told}; allowed: below 1 where other folders have none")
+    scale = (1 - told) / rest if rest else 0
+    parts = [one * (scale if share is None else share / len(one)) for one, share in zip(weights, shares)]
+    all_of_them = np.concatenate(parts)
+    return all_of_them / all_of_them.sum()
+
+
+def under_names(table: Path, part: Labels, keypoints: list[str], identities: list[str]) -> list[Still]:
+    """The stills of one table with animals and keypoints in the order of the names that hold for all."""
+    strangers = [name for name in part.keypoints if name not in keypoints]
+    strangers += [name for name in part.identities if name not in identities]
+    if strangers and identities:
+        raise SystemExit(
+            f"{table}: has {', '.join(strangers)}; allowed: keypoints {keypoints} of {identities} or animals named {UNMARKED}…"
+        )
+    if strangers and any(name in part.keypoints for name in strangers):
+        raise SystemExit(f"{table}: has the keypoints {', '.join(strangers)}; allowed: {keypoints}")
+    order = [identities.index(name) for name in part.identities if name in identities]
+    stills = []
+    for still in part.stills:
+        extra = len(still.state) - len(order)
+        shape = (len(identities) + extra, len(keypoints))
+        points, state = np.zeros((*shape, 2), np.float32), np.full(shape, ABSENT, np.int8)
+        rows = order + list(range(len(identities), shape[0]))
+        columns = [keypoints.index(name) for name in part.keypoints]
+        points[np.ix_(rows, columns)] = still.points
+        state[np.ix_(rows, columns)] = still.state
+        open_columns = [k for k, name in enumerate(keypoints) if name not in part.keypoints]
+        state[:, open_columns] = UNASKED
+        stills.append(Still(still.path, points, state))
+    return stills
 
 
 def read_table(table: Path) -> Labels:
@@ -60,16 +129,17 @@ def read_table(table: Path) -> Labels:
     first = next(i for i, word in enumerate(rows[heads - 1]) if word in ("x", "y"))
     names = rows[1][first::2] if multi else [SINGLE] * len(rows[1][first::2])
     parts = rows[heads - 2][first::2]
-    keypoints, identities = list(dict.fromkeys(parts)), list(dict.fromkeys(names))
-    place = [(identities.index(n), keypoints.index(p)) for n, p in zip(names, parts)]
+    animals = sorted(dict.fromkeys(names), key=is_unmarked)
+    keypoints, identities = list(dict.fromkeys(parts)), [name for name in animals if not is_unmarked(name)]
+    place = [(animals.index(n), keypoints.index(p)) for n, p in zip(names, parts)]
     seen = read_visibility(table, place)
     stills = []
     for row in rows[heads:]:
         if not row:
             continue
         key = "/".join(word for word in row[:first] if word)
-        points = np.zeros((len(identities), len(keypoints), 2), np.float32)
-        state = np.full((len(identities), len(keypoints)), ABSENT, np.int8)
+        points = np.zeros((len(animals), len(keypoints), 2), np.float32)
+        state = np.full((len(animals), len(keypoints)), ABSENT, np.int8)
         flags = seen.get(key)
         for i, (animal, part) in enumerate(place):
             x, y = row[first + 2 * i], row[first + 2 * i + 1]
@@ -77,7 +147,12 @@ def read_table(table: Path) -> Labels:
                 points[animal, part] = float(x), float(y)
                 state[animal, part] = SEEN if flags is None else flags[animal, part]
         stills.append(Still(picture(table, key), points, state))
-    return Labels(keypoints, [] if identities == [SINGLE] else identities, stills)
+    return Labels(keypoints, identities, stills, np.ones(len(stills)))
+
+
+def is_unmarked(name: str) -> bool:
+    """Whether an individual's name says that it has no identity."""
+    return name == SINGLE or name.startswith(UNMARKED)
 
 
 def read_visibility(table: Path, place: list[tuple[int, int]]) -> dict[str, np.ndarray]:

@@ -31,7 +31,8 @@ pub struct Args {
     /// Lets the mice follow recorded trajectories (columns frame, R_x, R_y, R_zone, R_hidden, …) at their own rate.
     #[arg(long, value_name = "CSV")]
     tracks: Option<PathBuf>,
-    /// Writes this many labelled stills of many arenas instead, as a DeepLabCut folder for training.
+    /// Writes this many labelled stills of many arenas, cameras and bit rates instead, as a DeepLabCut folder for training:
+    /// the painted mice R, G, B, Y and mice without paint, unmarked1 to unmarked4.
     #[arg(long, value_name = "N", conflicts_with_all = ["minutes", "tracks", "fps", "kbps"])]
     stills: Option<usize>,
 }

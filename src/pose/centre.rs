@@ -13,10 +13,13 @@ use heapless::Vec;
 const CANDIDATES_MAX: usize = 64;
 /// A heatmap cell below this is no keypoint.
 const PEAK_MIN: f32 = 0.1;
+/// Peaks of one heatmap that are looked at, best first.
+const SPOTS_MAX: usize = 32;
+/// How many reaches a peak may lie from its claim, and its way to the parent may end from the parent, when the other agrees fully.
+const CLAIM_REACH: f32 = 3.0;
+const PARENT_REACH: f32 = 1.0;
 /// Score of a keypoint that only the regression knows, as a share of its animal's score.
 const UNSEEN_SHARE: f32 = 0.05;
-/// How much a peak at the end of the reach counts less than one where the regression points.
-const FAR_LOSS: f32 = 0.75;
 
 /// The decoder's settings and where its heads lie.
 #[derive(Clone, Debug)]
@@ -24,8 +27,13 @@ pub(super) struct CentreOffsets {
     keypoints: Layout,
     centre: Layout,
     offsets: Layout,
+    ways: Layout,
     identity: Option<Layout>,
     limits: Limits,
+    /// Each keypoint's parent; the root's is itself.
+    parents: Vec<usize, MAX_KEYPOINTS>,
+    /// Keypoints in an order in which each comes after its parent.
+    from_root: Vec<usize, MAX_KEYPOINTS>,
 }
 
 /// What counts, model pixels: see `WrittenDecoder::CentreOffsets`.
@@ -58,12 +66,22 @@ struct Found {
     score: f32,
     centre: InModel,
     identity: [f32; MAX_ANIMALS],
-    /// Where its centre says that its keypoints are; not finite where it does not say.
-    claims: [InModel; MAX_KEYPOINTS],
+    /// Where its keypoints are and their scores: first where its centre says, then on peaks. Not finite where neither knows.
+    keypoints: [(InModel, f32); MAX_KEYPOINTS],
+}
+
+/// A peak of one heatmap, model pixels.
+#[derive(Clone, Copy)]
+struct Spot {
+    value: f32,
+    at: InModel,
+    /// Where it says that its parent is.
+    parent: InModel,
 }
 
 impl CentreOffsets {
-    pub(super) fn new(contract: &Contract, limits: Limits) -> Result<Self, PoseError> {
+    /// `parents` names each keypoint's parent; the contract was checked, so they are a tree.
+    pub(super) fn new(contract: &Contract, limits: Limits, parents: &[String]) -> Result<Self, PoseError> {
         let layout = |meaning| {
             contract.output(meaning).map(|(index, output)| Layout {
                 index,
@@ -74,36 +92,45 @@ impl CentreOffsets {
         let needed = |meaning| {
             layout(meaning).ok_or_else(|| PoseError::Output { model: contract.written.name.clone(), meaning })
         };
+        let parents: Vec<usize, MAX_KEYPOINTS> =
+            parents.iter().filter_map(|name| contract.keypoint(name)).take(MAX_KEYPOINTS).collect();
         Ok(Self {
             keypoints: needed("keypoints")?,
             centre: needed("centre")?,
             offsets: needed("offsets")?,
+            ways: needed("parents")?,
             identity: layout("identity"),
             limits,
+            from_root: from_root(&parents),
+            parents,
         })
     }
 
+    /// A keypoint that only the regression knows scores at most 0.05.
     pub(super) fn read(&self, heads: &Heads, letterbox: &Letterbox) -> Poses {
         let head = |layout: &Layout| heads.0.get(layout.index).filter(|head| head.shape == layout.shape);
-        let (Some(keypoints), Some(centre), Some(offsets)) =
-            (head(&self.keypoints), head(&self.centre), head(&self.offsets))
+        let (Some(keypoints), Some(centre), Some(offsets), Some(ways)) =
+            (head(&self.keypoints), head(&self.centre), head(&self.offsets), head(&self.ways))
         else {
             return Poses::new();
         };
         let identity = self.identity.as_ref().and_then(head);
-        let found = self.animals(map(centre, 0, self.centre.stride), offsets, identity);
+        let mut found = self.animals(map(centre, 0, self.centre.stride), offsets, identity);
+        for k in &self.from_root {
+            self.place(map(keypoints, *k, self.keypoints.stride), ways, &mut found, *k);
+        }
         let mut poses = Poses::new();
-        for (index, animal) in found.iter().enumerate() {
+        for animal in &found {
             let mut pose = Pose {
                 centre: letterbox.camera_from_model(animal.centre),
                 identity: animal.identity,
                 score: animal.score,
                 ..Pose::default()
             };
-            for (k, keypoint) in pose.keypoints.iter_mut().enumerate().take(self.keypoints.shape[1]) {
-                let (at, score) = self.place(map(keypoints, k, self.keypoints.stride), &found, index, k);
-                let at = letterbox.camera_from_model(at);
-                *keypoint = at.is_finite().then_some(Keypoint { at, score });
+            let known = animal.keypoints.iter().take(self.keypoints.shape[1]);
+            for (keypoint, (at, score)) in pose.keypoints.iter_mut().zip(known) {
+                let at = letterbox.camera_from_model(*at);
+                *keypoint = at.is_finite().then_some(Keypoint { at, score: *score });
             }
             // `found` holds no more than `poses` can.
             let _ = poses.push(pose);
@@ -119,6 +146,7 @@ impl CentreOffsets {
             if found.iter().all(|other| distance(other.centre, at) >= self.limits.separation) {
                 let mut animal = self.vote(centre, offsets, identity, row, column);
                 (animal.score, animal.centre) = (score.min(1.0), at);
+                animal.keypoints.iter_mut().for_each(|keypoint| keypoint.1 = UNSEEN_SHARE * animal.score);
                 if found.push(animal).is_err() {
                     break;
                 }
@@ -186,37 +214,93 @@ impl CentreOffsets {
             (sum.x, sum.y) = (sum.x / total, sum.y / total);
         }
         even_out(&mut likely[..identities]);
-        Found { score: 0.0, centre: InModel::default(), identity: likely, claims }
+        let keypoints = claims.map(|claim| (claim, 0.0));
+        Found { score: 0.0, centre: InModel::default(), identity: likely, keypoints }
     }
 
-    /// Where keypoint `k` of one animal is, and its score: the best peak in reach that is nearer to its claim than to any other
-    /// animal's, else the claim itself. So two animals never share a peak.
-    fn place(&self, heat: Map, found: &[Found], animal: usize, k: usize) -> (InModel, f32) {
-        let claim = found[animal].claims[k];
-        let mut best = (claim, UNSEEN_SHARE * found[animal].score);
-        let mut most = 0.0;
-        let Some((rows, columns)) = heat.around(claim, self.limits.reach) else { return best };
-        for row in rows {
-            for column in columns.clone() {
-                let value = heat.get(row, column).min(1.0);
-                if value < PEAK_MIN || value.is_nan() || !heat.is_peak(row, column) {
+    /// Moves keypoint `k` of each animal from where its centre claims it to a peak: best pairs first, no peak twice, so that two
+    /// animals never share one. Its score is the peak's, less what disagrees.
+    fn place(&self, heat: Map, ways: &Head, found: &mut [Found], k: usize) {
+        let spots = self.spots(heat, ways, k);
+        let mut worths = [[0.0; SPOTS_MAX]; MAX_ANIMALS];
+        for (animal, row) in found.iter().zip(&mut worths) {
+            row.iter_mut().zip(&spots).for_each(|(worth, spot)| *worth = spot.value * self.fit(spot, animal, k));
+        }
+        for _ in 0..found.len() {
+            let (mut most, mut best) = (0.0, None);
+            // Ties go to the better peak, then to the better animal.
+            for (index, spot) in spots.iter().enumerate() {
+                for (animal, row) in worths.iter().enumerate().take(found.len()) {
+                    if row[index] > most {
+                        (most, best) = (row[index], Some((animal, index, *spot)));
+                    }
+                }
+            }
+            let Some((animal, index, spot)) = best else { return };
+            found[animal].keypoints[k] = (spot.at, most);
+            worths[animal] = [0.0; SPOTS_MAX];
+            worths.iter_mut().for_each(|row| row[index] = 0.0);
+        }
+    }
+
+    /// The best peaks of a heatmap, best first, ties in reading order.
+    fn spots(&self, heat: Map, ways: &Head, k: usize) -> Vec<Spot, SPOTS_MAX> {
+        let mut spots: Vec<Spot, SPOTS_MAX> = Vec::new();
+        for row in 0..heat.rows {
+            let Some(values) = heat.values.get(row * heat.columns..(row + 1) * heat.columns) else { break };
+            for (column, value) in values.iter().enumerate() {
+                // NaN is no peak either.
+                if !(*value >= PEAK_MIN) || !heat.is_peak(row, column) {
                     continue;
                 }
-                let at = heat.sharpen(row, column);
-                let away = distance(at, claim);
-                let others = found.iter().enumerate().filter(|(other, _)| *other != animal);
-                if away > self.limits.reach || others.into_iter().any(|(_, other)| distance(at, other.claims[k]) < away)
-                {
-                    continue;
+                let place = spots.iter().position(|other| other.value < value.min(1.0)).unwrap_or(spots.len());
+                if spots.is_full() && place < spots.len() {
+                    spots.pop();
                 }
-                let worth = value * (1.0 - FAR_LOSS * (away / self.limits.reach).powi(2));
-                if worth > most {
-                    (most, best) = (worth, (at, value));
+                if !spots.is_full() {
+                    let at = heat.sharpen(row, column);
+                    let parent = self.parent_of(ways, at, k);
+                    let _ = spots.insert(place, Spot { value: value.min(1.0), at, parent });
                 }
             }
         }
-        best
+        spots
     }
+
+    /// Where a keypoint `k` at `at` says that its parent is: its own cell's answer.
+    fn parent_of(&self, ways: &Head, at: InModel, k: usize) -> InModel {
+        let (x, y) = (map(ways, 2 * k, self.ways.stride), map(ways, 2 * k + 1, self.ways.stride));
+        let cell = |place: f32, most: usize| (((place + 0.5) / self.ways.stride) as usize).min(most.saturating_sub(1));
+        let (row, column) = (cell(at.y, x.rows), cell(at.x, x.columns));
+        InModel { x: x.position(column) + x.get(row, column), y: x.position(row) + y.get(row, column) }
+    }
+
+    /// How well a peak agrees with an animal, 0 to 1: with where its centre claims the keypoint, and with where its parent was placed.
+    fn fit(&self, spot: &Spot, animal: &Found, k: usize) -> f32 {
+        let parent = self.parents[k];
+        let from_claim = distance(spot.at, animal.keypoints[k].0) / self.limits.reach;
+        let fit = if parent == k {
+            1.0 - from_claim * from_claim
+        } else {
+            let from_parent = distance(spot.parent, animal.keypoints[parent].0) / self.limits.reach;
+            1.0 - (from_claim / CLAIM_REACH).powi(2) - (from_parent / PARENT_REACH).powi(2)
+        };
+        // NaN, where something is not finite, is no agreement: `max` drops it.
+        fit.max(0.0)
+    }
+}
+
+/// Keypoints in an order in which each comes after its parent; those of no root are left out.
+fn from_root(parents: &[usize]) -> Vec<usize, MAX_KEYPOINTS> {
+    let mut order: Vec<usize, MAX_KEYPOINTS> = Vec::new();
+    for _ in 0..parents.len() {
+        for (k, parent) in parents.iter().enumerate() {
+            if !order.contains(&k) && (*parent == k || order.contains(parent)) {
+                let _ = order.push(k);
+            }
+        }
+    }
+    order
 }
 
 /// Adds a weighted softmax of the logits.
@@ -281,20 +365,6 @@ impl Map<'_> {
             y += self.stride * refine(self.get(row - 1, column), value, self.get(row + 1, column));
         }
         InModel { x, y }
-    }
-
-    /// Rows and columns of the cells whose peak may lie within `reach` of a place; `None` where it is not finite.
-    fn around(&self, at: InModel, reach: f32) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
-        if !at.x.is_finite() || !at.y.is_finite() {
-            return None;
-        }
-        // A peak lies up to half a cell beside its cell's centre; the conversions to whole cells saturate.
-        let cell = |place: f32| (place - (self.stride - 1.0) / 2.0) / self.stride;
-        let wide = reach / self.stride + 0.5;
-        let range = |place: f32, most: usize| {
-            (cell(place) - wide).ceil() as usize..((cell(place) + wide).floor() + 1.0).clamp(0.0, most as f32) as usize
-        };
-        Some((range(at.y, self.rows), range(at.x, self.columns)))
     }
 }
 

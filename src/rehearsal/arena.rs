@@ -1,7 +1,8 @@
 //! One arena whole: its mice move, the camera sees them, and the truth is known.
 
+use super::clutter::Clutter;
 use super::dice::Dice;
-use super::floor::{self, Floor};
+use super::floor::Floor;
 use super::lens::Lens;
 use super::look::Look;
 use super::mice::Mice;
@@ -9,9 +10,9 @@ use super::mouse::Doing;
 use super::render::Brush;
 use super::sensor::Sensor;
 use super::tracks::Tracks;
-use super::{HEIGHT, IDENTITIES, TrueAnimal, TruePoint, Truth, Visibility, WIDTH};
+use super::{HEIGHT, INDIVIDUALS, TrueAnimal, TruePoint, Truth, Visibility, WIDTH};
 
-/// A rendered arena: four painted mice, their home cage and a camera above it. The same seed, look and frame rate give
+/// A rendered arena: mice, most of them painted, their home cage and a camera above it. The same seed, look and frame rate give
 /// the same frames.
 pub struct Arena {
     look: Look,
@@ -21,6 +22,7 @@ pub struct Arena {
     sensor: Sensor,
     pub(super) mice: Mice,
     tracks: Option<Tracks>,
+    clutter: Clutter,
     canvas: Vec<u16>,
     frame: usize,
     frame_s: f32,
@@ -32,9 +34,9 @@ impl Arena {
         Self::with(seed, look, fps, &[0, 1, 2, 3])
     }
 
-    /// As [`Arena::new`] with only the given identities (indices into [`IDENTITIES`]) present; none is an empty arena.
+    /// As [`Arena::new`] with the given animals (indices into [`INDIVIDUALS`]); none is an empty arena.
     pub fn with(seed: u64, look: Look, fps: f64, identities: &[usize]) -> Self {
-        let present: Vec<usize> = (0..IDENTITIES.len()).filter(|i| identities.contains(i)).collect();
+        let present: Vec<usize> = (0..INDIVIDUALS.len()).filter(|i| identities.contains(i)).collect();
         let lens = Lens::new(&look);
         let floor = Floor::new(&look, &lens);
         let mice = Mice::new(&present, &look, Dice::new(seed, 1));
@@ -47,6 +49,7 @@ impl Arena {
             mice,
             look,
             tracks: None,
+            clutter: Clutter::default(),
             frame: 0,
             frame_s: 1.0 / fps.clamp(5.0, 120.0) as f32,
         }
@@ -87,8 +90,12 @@ impl Arena {
                 let outside = p[0] < 0.0 || p[1] < 0.0 || p[0] > (WIDTH - 1) as f32 || p[1] > (HEIGHT - 1) as f32;
                 let own = (k >= 7 && body.sits_on(p)) || (k == 6 && mouse.posture.upright > 0.8);
                 let other = bodies.iter().enumerate().any(|(j, b)| j != i && self.above(j, i) && b.covers(p));
-                let covered =
-                    outside || own || other || away || floor::roofed(&self.look, self.lens.arena_from_camera(p));
+                let covered = self.clutter.hides(p)
+                    || outside
+                    || own
+                    || other
+                    || away
+                    || self.look.layout.roofed(self.lens.arena_from_camera(p));
                 let visibility = if covered { Visibility::Covered } else { Visibility::Seen };
                 *point = TruePoint { x: p[0], y: p[1], visibility };
             }
@@ -101,6 +108,20 @@ impl Arena {
             animals.push(TrueAnimal { identity: mouse.identity, hidden, points });
         }
         Truth { animals }
+    }
+
+    /// Leaves things lying on the floor for good.
+    pub(super) fn litter(&mut self, dice: &mut Dice) {
+        Clutter::under(&self.look, dice).lay(&mut self.floor.pixels);
+    }
+
+    /// Lays new things over the animals in place of those before, or only takes those away.
+    pub(super) fn strew(&mut self, some: bool, dice: &mut Dice) {
+        self.clutter = Clutter::default();
+        if some {
+            let near: Vec<_> = self.truth().animals.iter().flat_map(|a| a.points).map(|p| [p.x, p.y]).collect();
+            self.clutter = Clutter::over(&self.look, &near, dice);
+        }
     }
 
     /// Whether mouse `a` is drawn over mouse `b`.
@@ -128,9 +149,10 @@ impl Arena {
             let mouse = &self.mice.all[index];
             let body = mouse.posture.body(&mouse.build, &self.lens);
             let open_s = self.look.shutter * self.frame_s;
-            let smear = mouse.velocity.map(|v| v * open_s);
+            let smear = self.lens.turned(mouse.velocity).map(|v| v * open_s);
             self.brush.mouse(&mut self.canvas, &self.floor, &self.look, &body, mouse.identity, smear);
         }
+        self.clutter.lay(&mut self.canvas);
         self.sensor.expose(&self.canvas, &self.look, rgb);
     }
 }

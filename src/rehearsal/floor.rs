@@ -16,10 +16,8 @@ pub const WALL: [Point; 6] =
 pub const NEST: [Point; 4] = [[228.0, -50.0], [315.0, -50.0], [318.0, 82.0], [246.0, 84.0]];
 /// The shelter's lid, lower right.
 pub const SHELTER: [Point; 4] = [[450.0, 361.0], [515.0, 361.0], [515.0, 427.0], [450.0, 427.0]];
-/// Where a body's centre may be: left, top, right, bottom.
-pub const BOUNDS: [f32; 4] = [134.0, 42.0, 506.0, 424.0];
-/// Walls of nest and shelter with their doors left out.
-const PARTITIONS: [Barrier; 9] = [
+/// Walls of the nest (four) and of the shelter, their doors left out.
+pub const PARTITIONS: [Barrier; 9] = [
     [[228.0, -50.0], [246.0, 84.0]],
     [[315.0, -50.0], [318.0, 82.0]],
     [[246.0, 84.0], [258.0, 84.0]],
@@ -68,17 +66,6 @@ pub fn segment_nearest(a: Point, b: Point, p: Point) -> Point {
     let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
     let t = (((p[0] - a[0]) * dx + (p[1] - a[1]) * dy) / (dx * dx + dy * dy).max(1e-6)).clamp(0.0, 1.0);
     [a[0] + t * dx, a[1] + t * dy]
-}
-
-/// Every wall that stands in an arena of this look; the nest's are the first four partitions.
-pub fn barriers(look: &Look) -> Vec<Barrier> {
-    let walls = WALL.windows(2).map(|pair| [pair[0], pair[1]]).filter(|_| look.wall);
-    walls.chain(PARTITIONS.into_iter().take(if look.lid { 9 } else { 4 })).collect()
-}
-
-/// Whether an arena point lies under an opaque roof.
-pub fn roofed(look: &Look, p: Point) -> bool {
-    polygon_distance(&NEST, p) < 0.0 || (look.lid && polygon_distance(&SHELTER, p) < 0.0)
 }
 
 /// Whether `p` is within left, top, right, bottom.
@@ -148,14 +135,14 @@ struct Painter<'a> {
 impl<'a> Painter<'a> {
     fn new(look: &'a Look, dice: &mut Dice) -> Self {
         let mut edge = |v: f32| v + dice.normal() * 2.0;
-        let bound = [edge(127.0), edge(32.0), edge(512.0), edge(433.0)];
-        Self { look, seed: dice.bits(), bound, tint: [1.12, 0.98, 0.9] }
+        let bound = look.layout.room.map(&mut edge);
+        Self { look, seed: dice.bits(), bound, tint: look.tint }
     }
 
     /// Depth inside the floor in pixels, its edge uneven where bedding lies against the walls.
     fn depth(&self, p: Point) -> f32 {
         let [l, t, r, b] = self.bound;
-        let corner = 14.0;
+        let corner = self.look.layout.corner;
         let dx = (p[0] - l).min(r - p[0]);
         let dy = (p[1] - t).min(b - p[1]);
         let flat = dx.min(dy);
@@ -175,8 +162,9 @@ impl<'a> Painter<'a> {
         } else {
             5.2
         };
+        let outside = outside * self.look.walls;
         let mut colour = [outside, outside, outside * 1.02];
-        let rim = (1.0 - (p[0] - 71.0).abs() / 1.6).max(0.0) * 7.0;
+        let rim = if self.bound[0] > 90.0 { (1.0 - (p[0] - 71.0).abs() / 1.6).max(0.0) * 7.0 } else { 0.0 };
         let on = ((self.depth(p) + 1.5) / 3.0).clamp(0.0, 1.0);
         let b = self.look.bedding;
         let grain = smooth(self.seed, p[0] / 1.7, p[1] / 1.7) * 6.0
@@ -232,20 +220,26 @@ impl<'a> Painter<'a> {
 
     /// Paints furniture over the floor; gives how much of this point is roofed, 0 to 1.
     fn furniture(&self, colour: &mut [f32; 3], p: Point) -> f32 {
-        let f = self.look.furniture;
-        if self.look.wall && within(p, [235.0, 215.0, 405.0, 322.0]) {
-            self.wall(colour, p, f);
+        let (f, layout) = (self.look.furniture, &self.look.layout);
+        if let Some(own) = layout.wall.own(p).filter(|own| within(*own, [235.0, 215.0, 405.0, 322.0])) {
+            self.wall(colour, own, f);
         }
         self.ramps(colour, p, f);
-        self.trifles(colour, p, f);
-        if !within(p, [215.0, -80.0, 330.0, 110.0]) && !within(p, [430.0, 340.0, 535.0, 450.0]) {
-            return 0.0;
+        if let Some(own) = layout.trifles.own(p) {
+            self.trifles(colour, own, f);
         }
-        // Nest: two brushed plates with a dark gap below.
+        let nest = layout.nest.own(p).filter(|own| within(*own, [215.0, -80.0, 330.0, 110.0]));
+        let shelter = layout.shelter.own(p).filter(|own| within(*own, [430.0, 340.0, 535.0, 450.0]));
+        let roof = nest.map_or(0.0, |own| self.nest(colour, own, f));
+        shelter.map_or(roof, |own| roof.max(self.shelter(colour, own, f)))
+    }
+
+    /// Two brushed plates with a dark gap below; gives how much of this point is roofed.
+    fn nest(&self, colour: &mut [f32; 3], p: Point, f: f32) -> f32 {
         let below = polygon_distance(&[[250.0, 80.0], [315.0, 80.0], [315.0, 94.0], [250.0, 94.0]], p);
         mix(colour, grey(6.0), (0.6 - below / 4.0).clamp(0.0, 0.9));
         let nest = polygon_distance(&NEST, p);
-        let mut roof = cover(nest);
+        let roof = cover(nest);
         if roof > 0.0 {
             let brushed = smooth(self.seed ^ 8, p[0] / 40.0, p[1] / 1.2) * 5.0;
             let shine = 1.0 - ((p[0] - 282.0) / 60.0).powi(2);
@@ -258,20 +252,24 @@ impl<'a> Painter<'a> {
             let rim = (1.0 - (nest + 2.0).abs() / 1.5).max(0.0) * 18.0;
             mix(colour, grey((plate * (0.7 + 0.3 * shine) + brushed + seam + rim) * f * 0.9), roof);
         }
+        roof
+    }
+
+    fn shelter(&self, colour: &mut [f32; 3], p: Point, f: f32) -> f32 {
         let shelter = polygon_distance(&SHELTER, p);
-        if self.look.lid {
+        if self.look.layout.lid {
             let lid = cover(shelter);
             let rim = (1.0 - (shelter + 2.0).abs() / 1.6).max(0.0) * 14.0;
             let plate = 15.0 + smooth(self.seed ^ 9, p[0] / 30.0, p[1] / 25.0) * 3.0 + rim;
             mix(colour, grey(3.0), (0.5 - shelter / 6.0).clamp(0.0, 0.7) * (1.0 - lid));
             mix(colour, grey(plate * f), lid);
-            roof = roof.max(lid);
+            lid
         } else {
             let frame = (shelter + 3.0).abs();
             mix(colour, grey(4.0), (1.0 - ((shelter + 8.0).abs() - 3.0) / 3.0).clamp(0.0, 0.8));
             mix(colour, grey(17.0 * f), cover(frame - 1.3) * 0.85);
+            0.0
         }
-        roof
     }
 
     fn wall(&self, colour: &mut [f32; 3], p: Point, f: f32) {
@@ -294,21 +292,25 @@ impl<'a> Painter<'a> {
     }
 
     fn ramps(&self, colour: &mut [f32; 3], p: Point, f: f32) {
-        if !within(p, [105.0, 290.0, 200.0, 380.0]) && !within(p, [445.0, 150.0, 540.0, 235.0]) {
-            return;
-        }
-        let shade = |colour: &mut [f32; 3], polygon: &[Point], level: f32| {
+        let [left, right] = self.look.layout.ramps;
+        let shade = |colour: &mut [f32; 3], polygon: &[Point], p: Point, level: f32| {
             mix(colour, grey(level), cover(polygon_distance(polygon, p)));
         };
-        let side = polygon_distance(&[[470.0, 168.0], [528.0, 170.0], [528.0, 218.0], [470.0, 219.0]], p);
-        mix(colour, grey(5.0), (0.6 - side / 4.0).clamp(0.0, 0.9));
-        let stripes = ((p[0] * 1.3).sin() * 3.0) + smooth(self.seed ^ 6, p[0] / 1.5, p[1] / 30.0) * 4.0;
-        shade(colour, &[[457.0, 165.0], [498.0, 175.0], [498.0, 212.0], [457.0, 223.0]], (44.0 + stripes) * f);
-        shade(colour, &[[498.0, 175.0], [528.0, 176.0], [528.0, 210.0], [498.0, 212.0]], 30.0 * f);
-        let left = polygon_distance(&[[112.0, 318.0], [185.0, 303.0], [187.0, 363.0], [112.0, 366.0]], p);
-        mix(colour, grey(5.0), (0.6 - left / 4.0).clamp(0.0, 0.9));
-        shade(colour, &[[146.0, 326.0], [185.0, 303.0], [185.0, 362.0], [146.0, 361.0]], (8.0 + stripes * 0.3) * f);
-        shade(colour, &[[114.0, 325.0], [146.0, 326.0], [146.0, 361.0], [114.0, 362.0]], 16.0 * f);
+        let stripes = |p: Point| ((p[0] * 1.3).sin() * 3.0) + smooth(self.seed ^ 6, p[0] / 1.5, p[1] / 30.0) * 4.0;
+        if let Some(p) = right.own(p).filter(|own| within(*own, [445.0, 150.0, 540.0, 235.0])) {
+            let side = polygon_distance(&[[470.0, 168.0], [528.0, 170.0], [528.0, 218.0], [470.0, 219.0]], p);
+            mix(colour, grey(5.0), (0.6 - side / 4.0).clamp(0.0, 0.9));
+            let plate = [[457.0, 165.0], [498.0, 175.0], [498.0, 212.0], [457.0, 223.0]];
+            shade(colour, &plate, p, (44.0 + stripes(p)) * f);
+            shade(colour, &[[498.0, 175.0], [528.0, 176.0], [528.0, 210.0], [498.0, 212.0]], p, 30.0 * f);
+        }
+        if let Some(p) = left.own(p).filter(|own| within(*own, [105.0, 290.0, 200.0, 380.0])) {
+            let side = polygon_distance(&[[112.0, 318.0], [185.0, 303.0], [187.0, 363.0], [112.0, 366.0]], p);
+            mix(colour, grey(5.0), (0.6 - side / 4.0).clamp(0.0, 0.9));
+            let plate = [[146.0, 326.0], [185.0, 303.0], [185.0, 362.0], [146.0, 361.0]];
+            shade(colour, &plate, p, (8.0 + stripes(p) * 0.3) * f);
+            shade(colour, &[[114.0, 325.0], [146.0, 326.0], [146.0, 361.0], [114.0, 362.0]], p, 16.0 * f);
+        }
     }
 
     /// Feeders, water and their screws.

@@ -1,6 +1,6 @@
 //! How one arena looks: everything about the paint, the floor, the light and the camera that differs between arenas.
 
-use super::dice::Dice;
+use super::layout::Layout;
 
 /// The paint of one coat as it was put on.
 #[derive(Clone, Debug)]
@@ -15,6 +15,10 @@ pub struct Paint {
     pub patchy: f32,
     /// How much fur shines through everywhere, 0 none to 1.
     pub faded: f32,
+    /// How much of it has come off in patches, 0 none to 1 half of it.
+    pub worn: f32,
+    /// Where down the body it ends, as a share of the body; above 1 the rump is painted too.
+    pub ends: f32,
 }
 
 /// The appearance of one arena and its camera.
@@ -34,12 +38,16 @@ pub struct Look {
     pub specks: f32,
     /// Brightness of the furniture against the floor.
     pub furniture: f32,
-    /// Whether the shelter has a lid; without one only its frame stands.
-    pub lid: bool,
-    /// Whether the S-shaped wall stands.
-    pub wall: bool,
-    /// Pale fur's tint, 0–255.
+    /// Where floor and furniture are.
+    pub layout: Layout,
+    /// The floor's tint, about 1 in each channel.
+    pub tint: [f32; 3],
+    /// Brightness of what lies outside the floor; 1 is the demo's.
+    pub walls: f32,
+    /// The painted animals' fur, 0–255.
     pub fur: [f32; 3],
+    /// The fur of each animal without paint, 0–255.
+    pub plain_furs: [[f32; 3]; 4],
     /// Channel gains of the white balance.
     pub balance: [f32; 3],
     /// Exponent on the display values; 1 leaves them.
@@ -62,23 +70,38 @@ pub struct Look {
     pub roll: f32,
     /// Zoom; 1 is nominal.
     pub zoom: f32,
+    /// How much smaller the picture's right side and its bottom are, being further away, as a share.
+    pub tilt: [f32; 2],
     /// Radial distortion at the image corner as a share of the radius.
     pub bulge: f32,
     /// Size of all animals against the nominal one.
     pub size: f32,
+    /// How much their builds differ beyond the ordinary, as a share.
+    pub spread: f32,
     /// Depth of the soft shadow around an animal, 0 to 1.
     pub shadow: f32,
+    /// Too much light leaves a coat its hue, as a camera that guards its highlights does.
+    pub guarded: bool,
     /// Direction of the light over the arena, each about -1 to 1.
     pub sun: [f32; 2],
 }
 
 /// Coat colours under the demo's light: set by eye and by marks in stills, R G B Y.
-const COATS: [[f32; 3]; 4] = [[228.0, 24.0, 42.0], [112.0, 204.0, 166.0], [92.0, 176.0, 222.0], [242.0, 220.0, 98.0]];
+pub const COATS: [[f32; 3]; 4] =
+    [[228.0, 24.0, 42.0], [112.0, 204.0, 166.0], [92.0, 176.0, 222.0], [242.0, 220.0, 98.0]];
 
 impl Look {
     /// The look of `arenad demo`: the arena as it was on an ordinary day.
     pub fn typical() -> Self {
-        let paint = |i: usize, starts, patchy, faded| Paint { colour: COATS[i], starts, edge: 0.12, patchy, faded };
+        let paint = |i: usize, starts, patchy, faded| Paint {
+            colour: COATS[i],
+            starts,
+            edge: 0.12,
+            patchy,
+            faded,
+            worn: 0.0,
+            ends: 2.0,
+        };
         Self {
             texture: 7,
             paints: [
@@ -92,9 +115,11 @@ impl Look {
             bedding: 1.0,
             specks: 1.0,
             furniture: 1.0,
-            lid: true,
-            wall: true,
+            layout: Layout::built(),
+            tint: [1.12, 0.98, 0.9],
+            walls: 1.0,
             fur: [214.0, 202.0, 192.0],
+            plain_furs: [[214.0, 202.0, 192.0]; 4],
             balance: [1.0; 3],
             gamma: 1.0,
             vignette: 0.15,
@@ -106,70 +131,13 @@ impl Look {
             shift: [0.0; 2],
             roll: 0.0,
             zoom: 1.0,
+            tilt: [0.0; 2],
             bulge: 0.01,
             size: 0.97,
+            spread: 0.0,
             shadow: 0.5,
+            guarded: false,
             sun: [0.2, -0.5],
         }
-    }
-
-    /// A look from a wide range: brightness varies a lot, hue little, so that no coat turns into another.
-    pub fn random(dice: &mut Dice) -> Self {
-        let light = dice.between(0.6, 1.35);
-        Self {
-            texture: u64::from(dice.bits()),
-            paints: std::array::from_fn(|i| random_paint(i, dice)),
-            light,
-            floor_light: dice.between(0.6, 1.6) * (0.5 + 0.5 * light),
-            bedding: if dice.chance(0.2) { dice.between(0.0, 0.5) } else { dice.between(0.6, 1.5) },
-            specks: dice.between(0.0, 2.0),
-            furniture: dice.between(0.6, 1.4),
-            lid: dice.chance(0.6),
-            wall: dice.chance(0.92),
-            fur: {
-                let warm = dice.between(-6.0, 12.0);
-                let base = dice.between(190.0, 232.0);
-                [base + warm, base - 4.0, base - 6.0 - warm]
-            },
-            balance: [dice.between(0.93, 1.07), 1.0, dice.between(0.92, 1.08)],
-            gamma: dice.between(0.85, 1.2),
-            vignette: dice.between(0.0, 0.4),
-            drift: dice.between(0.0, 0.05),
-            sharpness: dice.between(-0.7, 0.6),
-            noise: dice.between(0.3, 3.0),
-            shot: dice.between(0.1, 1.3),
-            shutter: dice.between(0.1, 0.9),
-            shift: [dice.between(-12.0, 12.0), dice.between(-14.0, 12.0)],
-            roll: dice.between(-0.04, 0.04),
-            zoom: dice.between(0.93, 1.07),
-            bulge: dice.between(-0.03, 0.05),
-            size: dice.between(0.84, 1.12),
-            shadow: dice.between(0.2, 0.8),
-            sun: [dice.between(-1.0, 1.0), dice.between(-1.0, 1.0)],
-        }
-    }
-}
-
-fn random_paint(identity: usize, dice: &mut Dice) -> Paint {
-    let mut base = COATS[identity];
-    if identity == 2 {
-        // The lab's blue leans to cyan on some days, never as far as the mint.
-        base[1] += dice.between(-4.0, 14.0);
-    }
-    let light = dice.between(0.72, 1.12);
-    // Red has less room: a pale red turns pink, a rich yellow turns orange.
-    let richer = match identity {
-        0 => dice.between(-0.1, 0.1),
-        3 => dice.between(-0.15, 0.5),
-        _ => dice.between(-0.22, 0.3),
-    };
-    let grey = (base[0] + base[1] + base[2]) / 3.0;
-    let colour = base.map(|c| ((grey + (c - grey) * (1.0 + richer)) * light + dice.normal() * 4.0).clamp(4.0, 255.0));
-    Paint {
-        colour,
-        starts: if dice.chance(0.4) { dice.between(-0.02, 0.1) } else { dice.between(0.08, 0.3) },
-        edge: dice.between(0.04, 0.22),
-        patchy: dice.between(0.0, 0.9),
-        faded: dice.between(0.0, 0.25),
     }
 }

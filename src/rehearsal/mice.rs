@@ -2,7 +2,8 @@
 
 use super::body::{Posture, wrap};
 use super::dice::Dice;
-use super::floor::{BOUNDS, Barrier, NEST, Point, SHELTER, barriers, polygon_distance, segment_nearest};
+use super::floor::{Barrier, NEST, Point, segment_nearest};
+use super::layout::{Layout, Piece};
 use super::look::Look;
 use super::mouse::{Den, Doing, Mouse};
 use super::paths::{Paths, cross};
@@ -14,6 +15,7 @@ pub struct Mice {
     pub all: Vec<Mouse>,
     dice: Dice,
     paths: Paths,
+    layout: Layout,
 }
 
 fn distance(a: Point, b: Point) -> f32 {
@@ -25,17 +27,27 @@ impl Mice {
     pub fn new(identities: &[usize], look: &Look, mut dice: Dice) -> Self {
         let mut all: Vec<Mouse> = Vec::with_capacity(identities.len());
         for &identity in identities {
-            let mut at = free_place(&mut dice);
+            let mut at = free_place(&look.layout, &mut dice);
             for _ in 0..20 {
                 if all.iter().all(|m| distance(m.posture.centre, at) > 60.0) {
                     break;
                 }
-                at = free_place(&mut dice);
+                at = free_place(&look.layout, &mut dice);
             }
             let heading = dice.heading();
             all.push(Mouse::new(identity, at, heading, look, &mut dice));
         }
-        Self { all, dice, paths: Paths::new(barriers(look)) }
+        Self { all, dice, paths: Paths::new(look.layout.barriers()), layout: look.layout.clone() }
+    }
+
+    /// The plan of their arena.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// A random place on the open floor.
+    pub fn somewhere(&self, dice: &mut Dice) -> Point {
+        free_place(&self.layout, dice)
     }
 
     /// Puts one mouse somewhere, doing something for `for_s` seconds.
@@ -62,16 +74,16 @@ impl Mice {
     fn dice_target(&mut self, from: Point) -> Point {
         for _ in 0..10 {
             // Mice keep to the walls.
-            let mut p = free_place(&mut self.dice);
+            let mut p = free_place(&self.layout, &mut self.dice);
             if self.dice.chance(0.55) {
-                let [l, t, r, b] = BOUNDS;
+                let [l, t, r, b] = self.layout.bounds;
                 match self.dice.below(4) {
                     0 => p[0] = l + 6.0,
                     1 => p[1] = t + 6.0,
                     2 => p[0] = r - 6.0,
                     _ => p[1] = b - 6.0,
                 }
-                if polygon_distance(&NEST, p) < 22.0 || polygon_distance(&SHELTER, p) < 18.0 {
+                if !self.layout.is_free(p) {
                     continue;
                 }
             }
@@ -79,7 +91,7 @@ impl Mice {
                 return p;
             }
         }
-        free_place(&mut self.dice)
+        free_place(&self.layout, &mut self.dice)
     }
 
     /// Lets mouse `index` begin `doing`.
@@ -155,6 +167,7 @@ impl Mice {
             4 => (Doing::Groom, self.dice.between(1.5, 6.0)),
             5 => (Doing::Chase(other), self.dice.between(1.2, 3.0)),
             6 => (Doing::Huddle(other), self.dice.between(2.0, 8.0)),
+            _ if self.layout.piece(den) == Piece::Missing => (Doing::Walk, 3.0),
             _ => (Doing::Enter(den, door, false), 8.0),
         };
         self.begin(index, doing, for_s);
@@ -179,7 +192,7 @@ impl Mice {
         }
         self.separate(dt);
         for mouse in &mut self.all {
-            mouse.hold_shape(dt);
+            mouse.hold_shape(dt, &self.layout);
         }
         self.restack();
     }
@@ -208,11 +221,11 @@ impl Mice {
                 (to, if distance(at, to) > 24.0 { mouse.speed } else { 0.0 })
             }
             Doing::Enter(den, _, true) | Doing::Inside(den) => {
-                let to = den.inside();
+                let to = self.layout.den(den, den.inside());
                 (to, mouse.speed.min(distance(at, to) * 3.0))
             }
             Doing::Enter(den, door, false) => {
-                let to = den.door(door);
+                let to = self.layout.den(den, den.door(door));
                 if distance(at, to) < 22.0 {
                     self.all[index].doing = Doing::Enter(den, door, true);
                     self.all[index].left_s = 2.5;
@@ -220,7 +233,7 @@ impl Mice {
                 (to, self.all[index].speed)
             }
             Doing::Leave(den, door) => {
-                let to = den.door(door);
+                let to = self.layout.den(den, den.door(door));
                 if distance(at, to) < 16.0 {
                     self.all[index].left_s = -1.0;
                 }
@@ -254,7 +267,7 @@ impl Mice {
             }
         }
         if !indoors {
-            let [l, t, r, b] = BOUNDS;
+            let [l, t, r, b] = self.layout.bounds;
             let lean = |gap: f32| (1.0 - gap / 16.0).clamp(0.0, 1.5) * 1.2;
             wish[0] += lean(nose[0] - l) - lean(r - nose[0]);
             wish[1] += lean(nose[1] - t) - lean(b - nose[1]);
@@ -282,7 +295,7 @@ impl Mice {
         }
         let moved = [at[0] + mouse.velocity[0] * dt, at[1] + mouse.velocity[1] * dt];
         posture.centre = moved;
-        keep_out(posture, self.paths.barriers(), indoors);
+        keep_out(posture, &self.layout, self.paths.barriers(), indoors);
         let gone = distance(posture.centre, at) / dt;
         if speed > 30.0 && gone < speed * 0.15 {
             mouse.stuck_s += dt;
@@ -328,7 +341,7 @@ impl Mice {
         }
         for mouse in &mut self.all {
             let indoors = matches!(mouse.doing, Doing::Inside(_) | Doing::Leave(..) | Doing::Enter(_, _, true));
-            keep_out(&mut mouse.posture, self.paths.barriers(), indoors);
+            keep_out(&mut mouse.posture, &self.layout, self.paths.barriers(), indoors);
         }
     }
 
@@ -377,12 +390,12 @@ impl Mice {
             mouse.goal_stretch = 0.92;
         }
         mouse.goal_upright = 0.0;
-        mouse.hold_shape(dt);
+        mouse.hold_shape(dt, &self.layout);
     }
 }
 
 /// Keeps a body's centre on the floor and out of the walls.
-fn keep_out(posture: &mut Posture, barriers: &[Barrier], indoors: bool) {
+fn keep_out(posture: &mut Posture, layout: &Layout, barriers: &[Barrier], indoors: bool) {
     let at = &mut posture.centre;
     for barrier in barriers {
         let near = segment_nearest(barrier[0], barrier[1], *at);
@@ -400,16 +413,17 @@ fn keep_out(posture: &mut Posture, barriers: &[Barrier], indoors: bool) {
             *at = [at[0] + (near[0] - nose[0]) * 0.3, at[1] + (near[1] - nose[1]) * 0.3];
         }
     }
-    let [l, t, r, b] = BOUNDS;
-    let nest = polygon_distance(&NEST, *at) < 4.0;
+    let [l, t, r, b] = layout.bounds;
+    let nest = layout.nest == Piece::Built && layout.nest.distance(&NEST, *at) < 4.0;
     *at = [at[0].clamp(l, r), at[1].clamp(if nest { 26.0 } else { t }, b)];
 }
 
 /// A random place on the open floor.
-pub fn free_place(dice: &mut Dice) -> Point {
+fn free_place(layout: &Layout, dice: &mut Dice) -> Point {
     loop {
-        let p = [dice.between(BOUNDS[0], BOUNDS[2]), dice.between(BOUNDS[1], BOUNDS[3])];
-        if polygon_distance(&NEST, p) > 22.0 && polygon_distance(&SHELTER, p) > 18.0 {
+        let [l, t, r, b] = layout.bounds;
+        let p = [dice.between(l, r), dice.between(t, b)];
+        if layout.is_free(p) {
             return p;
         }
     }

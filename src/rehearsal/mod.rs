@@ -2,17 +2,22 @@
 
 mod arena;
 mod body;
+mod clutter;
 mod dice;
+mod film;
 mod floor;
+mod layout;
 mod lens;
 mod look;
 mod mice;
 mod mouse;
 mod paths;
 mod render;
+mod scenes;
 mod sensor;
 mod stills;
 mod tracks;
+mod variety;
 
 pub use arena::Arena;
 pub use dice::Dice;
@@ -29,8 +34,11 @@ pub const WIDTH: usize = 640;
 pub const HEIGHT: usize = 480;
 /// The keypoints, in the order of [`TrueAnimal::points`]; left and right are the mouse's own.
 pub const KEYPOINTS: [&str; 9] = ["nose", "L_ear", "R_ear", "L_flnk", "R_flnk", "cntr", "T_base", "T_mid", "T_end"];
-/// The identities, in the order of [`TrueAnimal::identity`].
+/// The painted animals, the first ones of [`INDIVIDUALS`].
 pub const IDENTITIES: [&str; 4] = ["R", "G", "B", "Y"];
+/// Every animal that an arena can hold, in the order of [`TrueAnimal::identity`]: the painted ones, and some that wear no
+/// paint and so cannot be told apart.
+pub const INDIVIDUALS: [&str; 8] = ["R", "G", "B", "Y", "unmarked1", "unmarked2", "unmarked3", "unmarked4"];
 
 /// How much of a keypoint the camera sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +65,7 @@ pub struct TruePoint {
 /// The truth about one animal in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrueAnimal {
-    /// Index into [`IDENTITIES`].
+    /// Index into [`INDIVIDUALS`].
     pub identity: usize,
     /// No keypoint of it is in view.
     pub hidden: bool,
@@ -68,7 +76,7 @@ pub struct TrueAnimal {
 /// The truth about one frame: the animals that live in the arena, by identity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
-    /// One to four animals.
+    /// At most one of each of [`INDIVIDUALS`].
     pub animals: Vec<TrueAnimal>,
 }
 

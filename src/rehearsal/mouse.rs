@@ -3,6 +3,7 @@
 use super::body::{Build, Posture, TAIL, wrap};
 use super::dice::Dice;
 use super::floor::{Point, SHELTER};
+use super::layout::{Layout, Piece};
 use super::look::Look;
 
 /// A place with a roof.
@@ -63,7 +64,7 @@ pub enum Doing {
 /// One mouse.
 #[derive(Clone, Debug)]
 pub struct Mouse {
-    /// 0 to 3, R G B Y.
+    /// Index into the individuals.
     pub identity: usize,
     /// Its measures.
     pub build: Build,
@@ -101,13 +102,20 @@ impl Mouse {
     /// A mouse that rests at `at`.
     pub fn new(identity: usize, at: Point, heading: f32, look: &Look, dice: &mut Dice) -> Self {
         let size = look.size * dice.between(0.92, 1.08);
-        let build = Build {
+        let mut build = Build {
             length: 63.0 * size * dice.between(0.95, 1.06),
             width: 10.8 * size * dice.between(0.9, 1.12),
             tail: 62.0 * size * dice.between(0.85, 1.1),
             ear: 3.1 * size * dice.between(0.75, 1.2),
             waist: dice.between(-0.2, 1.2),
         };
+        if look.spread > 0.0 {
+            let mut other = |v: &mut f32| *v *= 1.0 + look.spread * dice.between(-1.0, 1.0);
+            other(&mut build.length);
+            other(&mut build.width);
+            other(&mut build.tail);
+            other(&mut build.ear);
+        }
         let posture = Posture {
             centre: at,
             head: heading,
@@ -153,7 +161,7 @@ impl Mouse {
     }
 
     /// The tail is dragged: each node stays one step behind the last and bends only so far.
-    fn drag_tail(&mut self, dt: f32) {
+    fn drag_tail(&mut self, dt: f32, layout: &Layout) {
         let (root, mut direction) = self.posture.tail_root(&self.build);
         let step = self.build.tail / (TAIL - 1) as f32;
         let jumped = (root[0] - self.posture.tail[0][0]).hypot(root[1] - self.posture.tail[0][1]) > 40.0;
@@ -171,7 +179,9 @@ impl Mouse {
             direction += bend;
             self.posture.tail[i] = [last[0] + direction.cos() * step, last[1] + direction.sin() * step];
         }
-        if let Doing::Inside(den) = self.doing {
+        if let Doing::Inside(den) = self.doing
+            && layout.piece(den) == Piece::Built
+        {
             // Indoors the tail lies along the walls.
             let [l, t, r, b] = room(den);
             for p in &mut self.posture.tail {
@@ -181,7 +191,7 @@ impl Mouse {
     }
 
     /// Rear, stretch and tail follow the trunk.
-    pub fn hold_shape(&mut self, dt: f32) {
+    pub fn hold_shape(&mut self, dt: f32, layout: &Layout) {
         let pace = self.velocity[0].hypot(self.velocity[1]);
         let ease = (6.0 * dt).min(1.0);
         let posture = &mut self.posture;
@@ -195,7 +205,7 @@ impl Mouse {
         posture.upright += (self.goal_upright - posture.upright) * ease;
         posture.stretch += (self.goal_stretch - posture.stretch) * ease;
         posture.stride = (self.clock_s * (4.0 + pace / 9.0)).sin() * (pace / 60.0).min(1.0);
-        self.drag_tail(dt);
+        self.drag_tail(dt, layout);
     }
 }
 

@@ -4,7 +4,7 @@ use super::body::{Body, Part, SPINE, Spot, TAIL};
 use super::dice::{Dice, smooth};
 use super::floor::Floor;
 use super::look::{Look, Paint};
-use super::{HEIGHT, WIDTH};
+use super::{HEIGHT, IDENTITIES, INDIVIDUALS, WIDTH};
 
 /// Side of the fur tile, a power of two.
 const FUR: usize = 256;
@@ -18,7 +18,7 @@ const SHADOW: f32 = 6.5;
 /// What the drawing of mice needs to remember from frame to frame.
 pub struct Brush {
     fur: Vec<f32>,
-    patches: [Vec<f32>; 4],
+    patches: Vec<Vec<f32>>,
     tone: Vec<u16>,
     trunk: Vec<Spot>,
     tail: Vec<Spot>,
@@ -28,12 +28,23 @@ pub struct Brush {
 }
 
 struct Coat<'a> {
-    paint: &'a Paint,
+    /// None on animals without paint.
+    paint: Option<&'a Paint>,
     patches: &'a [f32],
     fur: [f32; 3],
+    /// Brightness of the bare tail and of the paws.
+    skin: f32,
 }
 
-impl Coat<'_> {
+impl<'a> Coat<'a> {
+    fn new(look: &'a Look, identity: usize, patches: &'a [f32]) -> Self {
+        let paint = look.paints.get(identity);
+        let plain = look.plain_furs.get(identity.wrapping_sub(IDENTITIES.len()));
+        // Pale mice have a pink tail, dark ones a grey-brown one that is paler than their fur.
+        let skin = plain.map_or(1.0, |fur| 0.35 + 0.65 * (fur[0] / 200.0).min(1.0));
+        Self { paint, patches, fur: *plain.unwrap_or(&look.fur), skin }
+    }
+
     /// Fixed noise of this animal's coat in about -1 to 1, along and across the body from 0 to 1.
     fn patch(&self, along: f32, across: f32) -> f32 {
         let cell = |v: f32, n: usize| ((v * n as f32) as usize).min(n - 1);
@@ -55,7 +66,7 @@ impl Brush {
             }
         }
         let tone = (0..=4095).map(|i| (64.0 * 255.0 * (i as f32 / 4095.0).powf(look.gamma)) as u16).collect();
-        let patches = std::array::from_fn(|identity| {
+        let patches = (0..INDIVIDUALS.len()).map(|identity| {
             let seed = look.texture as u32 ^ (identity as u32 * 7919 + 3);
             let mut cells = Vec::with_capacity(ALONG * ACROSS);
             for y in 0..ACROSS {
@@ -66,6 +77,7 @@ impl Brush {
             }
             cells
         });
+        let patches = patches.collect();
         Self {
             fur,
             patches,
@@ -105,7 +117,7 @@ impl Brush {
         }
         let (w, h) = (x1 - x0, y1 - y0);
         let patches = std::mem::take(&mut self.patches[identity]);
-        let coat = Coat { paint: &look.paints[identity], patches: &patches, fur: look.fur };
+        let coat = Coat::new(look, identity, &patches);
         let mut layer = std::mem::take(&mut self.layer);
         let mut shade = std::mem::take(&mut self.shade);
         layer.clear();
@@ -119,7 +131,7 @@ impl Brush {
             for x in 0..w {
                 let at = y * w + x;
                 if self.tail[at].distance < 0.6 {
-                    self.draw_tail(&mut layer[at], self.tail[at]);
+                    self.draw_tail(&mut layer[at], self.tail[at], coat.skin);
                 }
                 if self.trunk[at].distance < SHADOW {
                     let p = [(x + x0) as f32, (y + y0) as f32];
@@ -147,6 +159,9 @@ impl Brush {
                 // A roof lies over whatever is under it.
                 let open = 1.0 - f32::from(floor.roof[i]) / 255.0;
                 let keep = (1.0 - a * open) * (1.0 - (1.0 - dark) * open);
+                let lights = look.balance.map(|gain| gain * light);
+                let brightest = (r * lights[0]).max(g * lights[1]).max(b * lights[2]);
+                let light = if look.guarded && brightest > 250.0 * a { light * 250.0 * a / brightest } else { light };
                 for (c, v) in [r, g, b].into_iter().enumerate() {
                     let lit = (v * light * look.balance[c] * (4095.0 / 255.0)).clamp(0.0, 4095.0 * a.max(0.001));
                     // The tone curve belongs to the colour, not to its share.
@@ -160,12 +175,12 @@ impl Brush {
         self.shade = shade;
     }
 
-    fn draw_tail(&self, pixel: &mut [f32; 4], spot: Spot) {
+    fn draw_tail(&self, pixel: &mut [f32; 4], spot: Spot, skin: f32) {
         let (d, along) = (spot.distance, spot.along);
         let a = (0.5 - d / 1.1).clamp(0.0, 1.0);
         let middle = 0.72 + 0.28 * (-d / 2.0).clamp(0.0, 1.0);
         let grain = self.fur(along * 90.0, 7.0);
-        let level = (172.0 - 50.0 * along) * middle * (1.0 + 0.16 * grain);
+        let level = (172.0 - 50.0 * along) * middle * (1.0 + 0.16 * grain) * skin;
         over(pixel, [level * 1.08, level * 0.95, level * 0.9], a * (1.0 - 0.3 * along));
     }
 
@@ -201,9 +216,11 @@ impl Brush {
             if a > 0.0 {
                 let rim = (1.0 + d / body.ear).clamp(0.0, 1.0);
                 let level = 0.72 + 0.12 * rim + 0.04 * side as f32 + 0.12 * ragged;
-                let dyed = ((0.3 - coat.paint.starts) / 0.3).clamp(0.0, 0.8);
                 let skin = [coat.fur[0], coat.fur[1] * 0.9, coat.fur[2] * 0.88];
-                over(pixel, std::array::from_fn(|c| (skin[c] * (1.0 - dyed) + coat.paint.colour[c] * dyed) * level), a);
+                let (dyed, dye) = coat
+                    .paint
+                    .map_or((0.0, skin), |paint| (((0.3 - paint.starts) / 0.3).clamp(0.0, 0.8), paint.colour));
+                over(pixel, std::array::from_fn(|c| (skin[c] * (1.0 - dyed) + dye[c] * dyed) * level), a);
             }
         }
         shadow
@@ -221,7 +238,13 @@ impl Brush {
             + 0.15 * texture
             + 0.1 * body.upright * (0.5 - spot.along);
         let patch = coat.patch(spot.along, v * 0.5 + 0.5);
-        let paint = coat.paint;
+        let nose = (1.0 - spot.along / 0.06).clamp(0.0, 1.0);
+        let fur = [coat.fur[0], coat.fur[1] * (1.0 - 0.2 * nose), coat.fur[2] * (1.0 - 0.2 * nose)];
+        // White hair is duller at the outline than paint is.
+        let pale = shine * (0.9 + 0.1 * height);
+        let Some(paint) = coat.paint else {
+            return fur.map(|v| v * pale);
+        };
         let edge = spot.along - paint.starts + 0.06 * texture + 0.1 * paint.patchy * patch;
         let mut m = (edge / paint.edge).clamp(0.0, 1.0);
         // Bare patches, and thin paint down the sides.
@@ -229,10 +252,10 @@ impl Brush {
         m *= 1.0 - (bare * 5.0).clamp(0.0, 0.85);
         m *= 1.0 - (paint.faded + 0.12 * texture.max(0.0)).clamp(0.0, 0.6);
         let thick = 1.0 + 0.1 * patch;
-        let nose = (1.0 - spot.along / 0.06).clamp(0.0, 1.0);
-        let fur = [coat.fur[0], coat.fur[1] * (1.0 - 0.2 * nose), coat.fur[2] * (1.0 - 0.2 * nose)];
-        // White hair is duller at the outline than paint is.
-        let pale = shine * (0.9 + 0.1 * height);
+        if paint.worn > 0.0 {
+            m *= 1.0 - ((patch - 0.7 * (1.0 - paint.worn)) * 6.0 + 0.5 * paint.worn).clamp(0.0, 0.92);
+        }
+        m *= ((paint.ends - spot.along + 0.06 * texture) / paint.edge).clamp(0.0, 1.0);
         std::array::from_fn(|c| fur[c] * pale * (1.0 - m) + paint.colour[c] * shine * thick * m)
     }
 }

@@ -3,15 +3,18 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::mice::free_place;
-use super::mouse::{Den, Doing};
-use super::{Arena, Dice, HEIGHT, IDENTITIES, KEYPOINTS, Look, RehearsalError, Truth, Visibility, WIDTH};
+use super::encode::Rate;
+use super::film::Film;
+use super::layout::Piece;
+use super::scenes::stage;
+use super::{Arena, Dice, HEIGHT, IDENTITIES, INDIVIDUALS, KEYPOINTS, Look, RehearsalError, Truth, Visibility, WIDTH};
 
 const GROUP: usize = 12;
 const SCORER: &str = "arenad";
 
 /// Writes `count` stills with truth under `dir/labeled-data/<group>/`: `img0000.jpg` and on, `CollectedData_arenad.csv` in
-/// DeepLabCut's multi-animal layout (empty cells where an animal is hidden or absent), and `Visibility_arenad.csv` of the
+/// DeepLabCut's multi-animal layout (empty cells where an animal is hidden or absent; a column set for each of
+/// [`INDIVIDUALS`]), and `Visibility_arenad.csv` of the
 /// same rows and bodyparts with one coordinate `v`: 1 in view, 0 covered. `progress` is told how many are written.
 pub fn write_stills(
     dir: &Path,
@@ -41,25 +44,24 @@ fn write_group(dir: &Path, seed: u64, group: u64, size: usize) -> Result<(), Reh
     std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
     let mut dice = Dice::new(seed, 1000 + group);
     let look = if dice.chance(0.06) { Look::typical() } else { Look::random(&mut dice) };
-    let mut present: Vec<usize> = (0..4).collect();
-    let absent = dice.pick(&[0.72, 0.14, 0.08, 0.06]);
-    for _ in 0..absent {
-        let gone = dice.below(present.len());
-        present.remove(gone);
-    }
+    let present = residents(look.layout.nest == Piece::Missing, &mut dice);
     let mut arena = Arena::with(seed ^ (group << 20), look, 30.0, &present);
-    let mut rgb = vec![0u8; WIDTH * HEIGHT * 3];
+    let strewn = dice.chance(0.65);
+    if strewn {
+        arena.litter(&mut dice);
+    }
+    let mut shot = vec![0u8; WIDTH * HEIGHT * 3];
+    let refused = |reason: String| RehearsalError::Picture { path: folder.clone(), reason };
+    let mut recorder = Recorder::new(Dice::new(seed, 0x5EED_0000 + group)).map_err(refused)?;
     let (mut labels, mut seen) = (header(&["x", "y"]), header(&["v"]));
     for still in 0..size {
         if still % 2 == 0 {
             stage(&mut arena, &mut dice);
+            let some = strewn && dice.chance(0.7);
+            arena.strew(some, &mut dice);
         }
-        for _ in 0..4 + dice.below(20) {
-            arena.step();
-        }
-        arena.render(&mut rgb);
+        let bytes = recorder.still(&mut arena, 4 + dice.below(20), &mut shot).map_err(refused)?;
         let file = folder.join(format!("img{still:04}.jpg"));
-        let bytes = jpeg(&rgb, &mut dice).map_err(|reason| RehearsalError::Picture { path: file.clone(), reason })?;
         std::fs::write(&file, bytes).map_err(failed(&file))?;
         let index = format!("labeled-data/{name}/img{still:04}.jpg");
         append(&index, &arena.truth(), &mut labels, &mut seen);
@@ -71,20 +73,81 @@ fn write_group(dir: &Path, seed: u64, group: u64, size: usize) -> Result<(), Reh
     Ok(())
 }
 
-fn jpeg(rgb: &[u8], dice: &mut Dice) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, dice.between(55.0, 97.0) as u8);
-    // Video carries half the chroma each way.
-    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_2_2);
-    encoder
-        .encode(rgb, WIDTH as u16, HEIGHT as u16, jpeg_encoder::ColorType::Rgb)
-        .map_err(|error| error.to_string())?;
-    Ok(bytes)
+/// Who lives in an arena: mostly the four painted ones, in some also animals without paint, in few only those.
+fn residents(bare: bool, dice: &mut Dice) -> Vec<usize> {
+    let painted = IDENTITIES.len();
+    let plain: Vec<usize> = (painted..INDIVIDUALS.len()).take(1 + dice.below(INDIVIDUALS.len() - painted)).collect();
+    if dice.chance(if bare { 0.16 } else { 0.02 }) {
+        return plain;
+    }
+    let mut present: Vec<usize> = (0..painted).collect();
+    let absent = dice.pick(&[0.72, 0.14, 0.08, 0.06]);
+    for _ in 0..absent {
+        let gone = dice.below(present.len());
+        present.remove(gone);
+    }
+    if dice.chance(0.2) {
+        present.extend(plain);
+    }
+    present
+}
+
+/// How one group of stills was recorded: as video at a camera's bit rates, or as single pictures.
+struct Recorder {
+    film: Option<Film>,
+    dice: Dice,
+}
+
+impl Recorder {
+    fn new(mut dice: Dice) -> Result<Self, String> {
+        let film = if dice.chance(0.75) {
+            // Even in the logarithm: half of the groups lie below 1.4 Mbit/s.
+            let bits = 500_000.0 * 8f32.powf(dice.unit());
+            let key_every = 15 + dice.below(100) as u32;
+            Some(Film::new(Rate::BitsPerSecond(bits as u32), key_every).map_err(|error| error.to_string())?)
+        } else {
+            None
+        };
+        Ok(Self { film, dice })
+    }
+
+    /// Moves the arena on by `steps` frames and gives the last one as a JPEG file. `rgb` is room for a picture.
+    fn still(&mut self, arena: &mut Arena, steps: usize, rgb: &mut [u8]) -> Result<Vec<u8>, String> {
+        // A frame rests on those before it, so some of them go through the encoder too.
+        let lead = if self.film.is_some() { (1 + self.dice.below(3)).min(steps) } else { 0 };
+        for step in 0..steps {
+            if step + lead >= steps {
+                self.record(arena, rgb)?;
+            }
+            arena.step();
+        }
+        self.record(arena, rgb)?;
+        let (quality, sampling) = match self.film {
+            Some(_) => (95, jpeg_encoder::SamplingFactor::F_1_1),
+            // Single pictures of cameras carry half the chroma each way.
+            None => (self.dice.between(55.0, 97.0) as u8, jpeg_encoder::SamplingFactor::F_2_2),
+        };
+        let mut bytes = Vec::new();
+        let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, quality);
+        encoder.set_sampling_factor(sampling);
+        encoder
+            .encode(rgb, WIDTH as u16, HEIGHT as u16, jpeg_encoder::ColorType::Rgb)
+            .map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
+
+    fn record(&mut self, arena: &mut Arena, rgb: &mut [u8]) -> Result<(), String> {
+        arena.render(rgb);
+        match &mut self.film {
+            Some(film) => film.pass(rgb).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
+    }
 }
 
 fn header(coords: &[&str]) -> String {
     let mut rows = ["scorer", "individuals", "bodyparts", "coords"].map(String::from);
-    for id in IDENTITIES {
+    for id in INDIVIDUALS {
         for part in KEYPOINTS {
             for coord in coords {
                 for (row, cell) in rows.iter_mut().zip([SCORER, id, part, coord]) {
@@ -102,7 +165,7 @@ fn header(coords: &[&str]) -> String {
 fn append(index: &str, truth: &Truth, labels: &mut String, seen: &mut String) {
     labels.push_str(index);
     seen.push_str(index);
-    for identity in 0..4 {
+    for identity in 0..INDIVIDUALS.len() {
         let animal = truth.animals.iter().find(|a| a.identity == identity && !a.hidden);
         let Some(animal) = animal else {
             labels.push_str(&",".repeat(2 * KEYPOINTS.len()));
@@ -119,83 +182,40 @@ fn append(index: &str, truth: &Truth, labels: &mut String, seen: &mut String) {
     seen.push('\n');
 }
 
-/// Sets up a scene that is hard for a network or a tracker.
-fn stage(arena: &mut Arena, dice: &mut Dice) {
-    let n = arena.mice.all.len();
-    let at = free_place(dice);
-    let heading = dice.heading();
-    for index in 0..n {
-        let heading = dice.heading();
-        let doing = [Doing::Walk, Doing::Rest, Doing::Rear, Doing::Groom, Doing::Run]
-            [dice.pick(&[0.45, 0.15, 0.15, 0.12, 0.13])];
-        let place = free_place(dice);
-        arena.mice.put(index, place, heading, doing, 2.0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The truth and the JPEG files of a few stills.
+    fn recorded(mut recorder: Recorder) -> (Vec<Truth>, Vec<Vec<u8>>) {
+        let mut arena = Arena::new(4, Look::typical(), 30.0);
+        let mut rgb = vec![0; WIDTH * HEIGHT * 3];
+        let mut files = Vec::new();
+        let mut truths = Vec::new();
+        for steps in [3, 1, 9] {
+            files.push(recorder.still(&mut arena, steps, &mut rgb).expect("whole pictures"));
+            truths.push(arena.truth());
+        }
+        (truths, files)
     }
-    arena.mice.shuffle_heights();
-    let first = dice.below(n);
-    let near = |dice: &mut Dice, reach: f32| {
-        let (angle, far) = (dice.heading(), dice.between(0.35 * reach, reach));
-        [at[0] + angle.cos() * far, at[1] + angle.sin() * far]
-    };
-    match dice.pick(&[0.18, 0.24, 0.14, 0.12, 0.1, 0.1, 0.12]) {
-        0 => {} // apart
-        1 => {
-            // A pile of two to four.
-            let many = (2 + dice.below(3)).min(n);
-            for k in 0..many {
-                let place = near(dice, 34.0);
-                let turn = dice.heading();
-                let doing = if dice.chance(0.6) { Doing::Huddle((first + k + 1) % n) } else { Doing::Rest };
-                arena.mice.put((first + k) % n, place, turn, doing, 4.0);
-            }
-        }
-        2 if n > 1 => {
-            // One after the other, at speed.
-            let behind = [at[0] - heading.cos() * 60.0, at[1] - heading.sin() * 60.0];
-            arena.mice.put((first + 1) % n, at, heading, Doing::Run, 2.0);
-            arena.mice.put(first, behind, heading, Doing::Chase((first + 1) % n), 2.0);
-        }
-        3 if n > 1 => {
-            // Two that cross.
-            for k in 0..2 {
-                let place = near(dice, 50.0);
-                let to = (at[1] - place[1]).atan2(at[0] - place[0]);
-                arena.mice.put((first + k) % n, place, to, Doing::Huddle((first + 1 - k) % n), 1.0);
-            }
-        }
-        4 => {
-            let den = if dice.chance(0.5) { Den::Nest } else { Den::Shelter };
-            for k in 0..(1 + dice.below(2)).min(n) {
-                let jitter = [dice.between(-26.0, 26.0), dice.between(-26.0, 26.0)];
-                let (place, doing) = match den {
-                    Den::Nest => ([282.0 + jitter[0] * 0.7, 86.0 + jitter[1]], Doing::Enter(den, 0, true)),
-                    Den::Shelter => ([448.0 + jitter[0], 392.0 + jitter[1] * 0.5], Doing::Enter(den, 0, true)),
-                };
-                let turn = dice.heading();
-                arena.mice.put((first + k) % n, place, turn, doing, 1.5);
-            }
-        }
-        5 => {
-            // Along a border or on a ramp.
-            for k in 0..(1 + dice.below(3)).min(n) {
-                let along = dice.between(60.0, 420.0);
-                let place = match dice.below(5) {
-                    0 => [136.0, along],
-                    1 => [504.0, along],
-                    2 => [134.0 + along * 0.8, 420.0],
-                    3 => [150.0 + dice.between(-14.0, 20.0), 334.0],
-                    _ => [480.0 + dice.between(-20.0, 20.0), 192.0],
-                };
-                let turn = dice.heading();
-                arena.mice.put((first + k) % n, place, turn, Doing::Walk, 2.0);
-            }
-        }
-        _ => {
-            for k in 0..(1 + dice.below(2)).min(n) {
-                let place = near(dice, 40.0);
-                let doing = if dice.chance(0.6) { Doing::Rear } else { Doing::Groom };
-                arena.mice.put((first + k) % n, place, heading, doing, 2.0);
-            }
-        }
+
+    #[test]
+    fn video_changes_the_pictures_but_not_the_labels() {
+        let recorder = |film| Recorder { film, dice: Dice::new(1, 2) };
+        let film = Film::new(Rate::BitsPerSecond(500_000), 30).expect("a rate in range");
+        let (filmed, single) = (recorded(recorder(Some(film))), recorded(recorder(None)));
+        assert_eq!(filmed.0, single.0);
+        assert!(filmed.1.iter().zip(&single.1).all(|(a, b)| a != b));
+    }
+
+    #[test]
+    fn every_kind_of_company_comes_up() {
+        let mut dice = Dice::new(3, 3);
+        let all: Vec<Vec<usize>> = (0..400).map(|_| residents(true, &mut dice)).collect();
+        let painted = |one: &Vec<usize>| one.iter().filter(|i| **i < IDENTITIES.len()).count();
+        assert!(all.iter().all(|one| !one.is_empty() && one.is_sorted()));
+        assert!(all.iter().any(|one| painted(one) == 0) && all.iter().any(|one| one.len() == INDIVIDUALS.len()));
+        let mixed = all.iter().filter(|one| (1..one.len()).contains(&painted(one))).count();
+        assert!((40..130).contains(&mixed), "{mixed} of 400");
     }
 }
