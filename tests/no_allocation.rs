@@ -142,6 +142,44 @@ fn nothing_is_allocated_from_heads_to_poses() {
     assert_eq!(found, 40);
 }
 
+/// The golden contract and the heads of its first picture: whole 2048ths, 16 bits.
+fn golden(contract: &str, bytes: &[u8]) -> (Contract, Heads) {
+    let contract = Contract { written: toml::from_str(contract).unwrap(), ..Contract::bundled().unwrap() };
+    let mut values = bytes.as_chunks::<2>().0.iter().map(|pair| f32::from(i16::from_le_bytes(*pair)) / 2048.0);
+    let head = |output: &arenad::model::WrittenOutput| Head {
+        name: output.name.clone(),
+        shape: output.shape,
+        values: values.by_ref().take(output.shape.iter().product()).collect(),
+    };
+    let heads = Heads(contract.written.outputs.iter().map(head).collect());
+    (contract, heads)
+}
+
+#[test]
+fn nothing_is_allocated_from_an_imported_network_s_heads_to_poses() {
+    for (contract, bytes) in [
+        (
+            include_str!("data/import/deeplabcut-single/model.toml"),
+            &include_bytes!("data/import/deeplabcut-single/heads.i16")[..],
+        ),
+        (
+            include_str!("data/import/deeplabcut-multi/model.toml"),
+            &include_bytes!("data/import/deeplabcut-multi/heads.i16")[..],
+        ),
+    ] {
+        let (contract, heads) = golden(contract, bytes);
+        let mut reader = PoseReader::new(&contract).unwrap();
+        let letterbox = Letterbox::fit((1280, 720), (160, 128));
+        let mut found = 0;
+        let before = allocations();
+        for _ in 0..10 {
+            found += reader.read(&heads, &letterbox).len();
+        }
+        assert_eq!(allocations() - before, 0);
+        assert!(found >= 10, "the heads were too empty to prove anything");
+    }
+}
+
 #[test]
 fn nothing_is_allocated_from_boxes_to_poses() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import/yolo");

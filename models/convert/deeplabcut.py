@@ -72,7 +72,8 @@ class Deployed(torch.nn.Module):
         self.edges = getattr(predictor, "edges_to_keep", None)
         if self.edges is not None:
             size = 2 * int(predictor.nms_radius) + 1
-            self.register_buffer("kernel", predictor.make_2d_gaussian_kernel(sigma=predictor.sigma, size=size)[None, None])
+            kernel = predictor.make_2d_gaussian_kernel(sigma=predictor.sigma, size=size)[None, None]
+            self.register_buffer("kernel", kernel.repeat(predictor.num_multibodyparts, 1, 1, 1))
         self.meanings = ["heatmaps"] + (["locref"] if refined(model) else [])
         self.meanings += ["affinity"] if self.edges else []
         self.meanings += ["identity"] if self.edges is not None and "identity" in model.heads else []
@@ -83,15 +84,14 @@ class Deployed(torch.nn.Module):
         body = heads["bodypart"]
         heat = torch.sigmoid(body["heatmap"]) if self.sigmoid else body["heatmap"]
         if self.edges is not None:
-            count = heat.shape[1]
-            kernel = self.kernel.repeat(count, 1, 1, 1)
-            heat = torch.nn.functional.conv2d(heat, kernel, padding=kernel.shape[-1] // 2, groups=count)
+            heat = torch.nn.functional.conv2d(heat, self.kernel, padding=self.kernel.shape[-1] // 2, groups=len(self.kernel))
         maps = {"heatmaps": heat}
         if "locref" in self.meanings:
             maps["locref"] = body["locref"]
         if "affinity" in self.meanings:
             channels = [2 * edge + axis for edge in self.edges for axis in (0, 1)]
-            maps["affinity"] = body["paf"][:, channels]
+            whole = channels == list(range(body["paf"].shape[1]))
+            maps["affinity"] = body["paf"] if whole else body["paf"][:, channels]
         if "identity" in self.meanings:
             maps["identity"] = heads["identity"]["heatmap"]
         return tuple(maps[meaning] for meaning in self.meanings)
@@ -280,7 +280,7 @@ def convert(
 
 
 def main() -> None:
-    """Converts."""
+    """The command; exit code 2 and one line where the source cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m convert.deeplabcut", description=__doc__)
     parser.add_argument("source", type=Path, help="a project, a training folder, or what deeplabcut.export_model wrote")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="the model's folder")
@@ -292,7 +292,8 @@ def main() -> None:
     try:
         convert(args.source, args.out, args.name, args.size, args.snapshot, args.score_min)
     except Refused as why:
-        sys.exit(f"error: {why}")
+        print(f"convert.deeplabcut: {why}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ NEAR_PX, NEAR_SCORE = 0.1, 1e-3
 # Name, DeepLabCut's net_type, the backbone to build in place of its large one with its channels, several animals, training steps.
 CASES = [
     ("single", "resnet_50", ("resnet18", 512), False, 60),
+    ("single-default", "resnet_50", None, False, 2),
     ("single-hrnet", "hrnet_w18", None, False, 15),
     ("multi", "resnet_50", ("resnet18", 512), True, 120),
     ("multi-dlcrnet", "dlcrnet_stride32_ms5", None, True, 2),

@@ -16,6 +16,7 @@ use std::time::Instant;
 const CARRIED: &[(&str, &str)] = &[
     ("__init__.py", include_str!("../../../models/convert/__init__.py")),
     ("contract.py", include_str!("../../../models/convert/contract.py")),
+    ("deeplabcut.py", include_str!("../../../models/convert/deeplabcut.py")),
     ("yolo.py", include_str!("../../../models/convert/yolo.py")),
 ];
 
@@ -62,7 +63,7 @@ impl Framework {
     /// The Python module, and what `pip install` has to be given for it.
     fn module(self) -> (&'static str, &'static str) {
         match self {
-            Self::Deeplabcut => ("deeplabcut", "torch onnx pyyaml deeplabcut"),
+            Self::Deeplabcut => ("deeplabcut", "deeplabcut onnx onnxruntime"),
             Self::Sleap => ("sleap", "onnx numpy"),
             Self::Yolo => ("yolo", "onnx ultralytics"),
         }
