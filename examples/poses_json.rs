@@ -29,9 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("got no model; give a model folder and pictures (.png)".into());
     };
     let contract = Contract::read(folder)?;
-    let choice = if library.is_some() { EngineChoice::OnnxRuntime } else { EngineChoice::BuiltIn };
-    let wanted = config::Model { engine: choice, threads: 1, library, ..config::Model::default() };
-    let mut engine = arenad::infer::open(&contract, &wanted)?;
+    let engine = if library.is_some() { EngineChoice::OnnxRuntime } else { EngineChoice::BuiltIn };
+    let model = config::Model { engine, precision: config::PrecisionChoice::Fp32, library, ..config::Model::default() };
+    let mut engine = arenad::infer::open(&contract, &model)?;
     let mut preprocessor = Preprocessor::new(&contract);
     let mut reader = PoseReader::new(&contract)?;
     let mut input = vec![0.0; contract.input_len()];

@@ -39,11 +39,14 @@ pub(super) struct Scores {
     pub(super) animal_recall: Option<f64>,
 }
 
+/// Reads one figure of a file's scores; `None` where it was not measured.
+type Figure = fn(&Scores) -> Option<f64>;
+
 /// The figures whose loss is bounded.
-const BOUNDED: [(&str, fn(&Scores) -> Option<f64>); 2] =
+const BOUNDED: [(&str, Figure); 2] =
     [("OKS mAP", |scores| scores.oks_map), ("identity accuracy", |scores| scores.identity_accuracy)];
 /// Those that are only told.
-const TOLD: [(&str, fn(&Scores) -> Option<f64>); 3] = [
+const TOLD: [(&str, Figure); 3] = [
     ("RMSE px", |scores| scores.rmse_px),
     ("keypoint recall", |scores| scores.keypoint_recall),
     ("animal recall", |scores| scores.animal_recall),
@@ -171,7 +174,7 @@ impl Report {
         let file = |row: &Row| {
             let scores = |origin: Origin| {
                 let scores = &row.scores[origin as usize];
-                let lost = |of: fn(&Scores) -> Option<f64>| loss(self.fp32(origin).and_then(of), of(scores));
+                let lost = |of: Figure| loss(self.fp32(origin).and_then(of), of(scores));
                 json!({
                     "oks_map": scores.oks_map, "oks_map_loss": lost(BOUNDED[0].1),
                     "identity_accuracy": scores.identity_accuracy, "identity_accuracy_loss": lost(BOUNDED[1].1),
