@@ -6,6 +6,7 @@
 
 mod assembly;
 mod pairing;
+mod piece;
 
 use super::PoseError;
 use super::heatmap::{Place, middle, usable};
@@ -13,8 +14,9 @@ use crate::handover::{Keypoint, MAX_ANIMALS, MAX_KEYPOINTS, Pose, Poses};
 use crate::infer::{Head, Heads};
 use crate::model::{Contract, WrittenPartAffinity};
 use crate::space::{InModel, Letterbox};
-use assembly::{Assembler, Link, Piece, Rules};
+use assembly::{Assembler, Rules};
 use heapless::Vec as Fixed;
+use piece::{Link, Piece};
 
 /// Most detections in a picture: one a keypoint and animal.
 const DETECTIONS_MAX: usize = MAX_ANIMALS * MAX_KEYPOINTS;

@@ -3,136 +3,14 @@
 //! The rules are those of DeepLabCut's assembler (Lauer et al. 2022, doi:10.1038/s41592-022-01443-0), without its calibration on
 //! training data: whole and unambiguous animals first, then from the strongest link outwards, then what is in pieces is fused.
 
+use super::piece::{Joined, Link, NONE, Piece};
 use super::{DETECTIONS_MAX, Detection};
 use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS};
-use crate::space::InModel;
 use heapless::Vec as Fixed;
 use std::collections::BinaryHeap;
 
 /// A new animal takes two keypoints that are in no other.
 const PIECES_MAX: usize = DETECTIONS_MAX;
-/// No detection.
-const NONE: u8 = u8::MAX;
-
-/// Two detections that belong together, by their index, and how sure that is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Link {
-    pub(super) from: u8,
-    pub(super) to: u8,
-    pub(super) affinity: f32,
-}
-
-impl Link {
-    fn touches(&self, detection: u8) -> bool {
-        self.from == detection || self.to == detection
-    }
-}
-
-/// Some keypoints of one animal, joined.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
-    /// The detection of each keypoint; `NONE` where there is none.
-    parts: [u8; MAX_KEYPOINTS],
-    /// Sum over its links.
-    affinity: f32,
-    links: usize,
-}
-
-impl Piece {
-    const EMPTY: Self = Self { parts: [NONE; MAX_KEYPOINTS], affinity: 0.0, links: 0 };
-
-    /// The detection of a keypoint.
-    pub(super) fn part(&self, label: usize) -> Option<usize> {
-        self.parts.get(label).filter(|part| **part != NONE).map(|part| usize::from(*part))
-    }
-
-    fn parts(&self) -> impl Iterator<Item = u8> {
-        self.parts.into_iter().filter(|part| *part != NONE)
-    }
-
-    fn len(&self) -> usize {
-        self.parts().count()
-    }
-
-    fn has(&self, detection: u8) -> bool {
-        self.parts.contains(&detection)
-    }
-
-    fn is_apart_from(&self, other: &Self) -> bool {
-        self.parts.iter().zip(&other.parts).all(|(a, b)| *a == NONE || *b == NONE)
-    }
-
-    /// Takes a keypoint that it lacks.
-    fn add(&mut self, detections: &[Detection], detection: u8) {
-        let part = &mut self.parts[usize::from(detections[usize::from(detection)].label)];
-        if *part == NONE {
-            *part = detection;
-        }
-    }
-
-    /// Takes a link: both ends that it lacks, unless it has other keypoints of both names.
-    fn join(&mut self, detections: &[Detection], link: Link) -> Joined {
-        let lacks = |detection: u8| self.parts[usize::from(detections[usize::from(detection)].label)] == NONE;
-        let within = self.has(link.from) && self.has(link.to);
-        if !within && !lacks(link.from) && !lacks(link.to) {
-            return Joined::No;
-        }
-        if !within {
-            self.add(detections, link.from);
-            self.add(detections, link.to);
-        }
-        self.affinity += link.affinity;
-        self.links += 1;
-        if within { Joined::Within } else { Joined::New }
-    }
-
-    fn fuse(&mut self, other: &Self) {
-        for (part, others) in self.parts.iter_mut().zip(other.parts) {
-            *part = (*part).min(others);
-        }
-        self.affinity += other.affinity;
-        self.links += other.links;
-    }
-
-    /// The lowest and the highest corner of its keypoints.
-    fn corners(&self, detections: &[Detection]) -> (InModel, InModel) {
-        let far = f32::INFINITY;
-        let mut corners = (InModel { x: far, y: far }, InModel { x: -far, y: -far });
-        for part in self.parts() {
-            let at = detections[usize::from(part)].at;
-            corners.0 = InModel { x: corners.0.x.min(at.x), y: corners.0.y.min(at.y) };
-            corners.1 = InModel { x: corners.1.x.max(at.x), y: corners.1.y.max(at.y) };
-        }
-        corners
-    }
-
-    /// The lesser share of the two pieces' keypoints that lie where their rectangles overlap.
-    fn overlap(&self, other: &Self, detections: &[Detection]) -> f32 {
-        let (a, b) = (self.corners(detections), other.corners(detections));
-        let low = InModel { x: a.0.x.max(b.0.x), y: a.0.y.max(b.0.y) };
-        let high = InModel { x: a.1.x.min(b.1.x), y: a.1.y.min(b.1.y) };
-        if high.x < low.x || high.y < low.y {
-            return 0.0;
-        }
-        let share = |piece: &Self| {
-            let inside = |at: InModel| at.x >= low.x && at.y >= low.y && at.x <= high.x && at.y <= high.y;
-            let count = piece.parts().filter(|part| inside(detections[usize::from(*part)].at)).count();
-            count as f32 / piece.len().max(1) as f32
-        };
-        share(self).min(share(other))
-    }
-}
-
-/// What became of a link.
-#[derive(PartialEq)]
-enum Joined {
-    /// It brought a keypoint.
-    New,
-    /// Both its ends were there.
-    Within,
-    /// Other keypoints stand where its ends would.
-    No,
-}
 
 /// What counts: see `WrittenPartAffinity`.
 #[derive(Clone, Copy, Debug)]
