@@ -5,7 +5,7 @@
 //! "keypoints"}` in camera pixels, `identity` one likelihood for each identity of the model (empty without any), `keypoints`
 //! `[x, y, score]` or null in the model's order.
 
-use arenad::config::EngineChoice;
+use arenad::config::{self, EngineChoice};
 use arenad::handover::{Colour, Frame, PictureSize, PixelFormat, Pose};
 use arenad::model::Contract;
 use arenad::pose::PoseReader;
@@ -29,8 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("got no model; give a model folder and pictures (.png)".into());
     };
     let contract = Contract::read(folder)?;
-    let choice = if library.is_some() { EngineChoice::OnnxRuntime } else { EngineChoice::BuiltIn };
-    let mut engine = arenad::infer::open(&contract, choice, 1, library.as_deref())?;
+    let engine = if library.is_some() { EngineChoice::OnnxRuntime } else { EngineChoice::BuiltIn };
+    let model = config::Model { engine, precision: config::PrecisionChoice::Fp32, library, ..config::Model::default() };
+    let mut engine = arenad::infer::open(&contract, &model)?;
     let mut preprocessor = Preprocessor::new(&contract);
     let mut reader = PoseReader::new(&contract)?;
     let mut input = vec![0.0; contract.input_len()];

@@ -10,7 +10,7 @@ mod rehearse;
 mod replay;
 mod run;
 
-use arenad::config::{self, EngineChoice};
+use arenad::config::{self, EngineChoice, PrecisionChoice};
 use clap::{Parser, Subcommand};
 use std::fmt;
 use std::path::PathBuf;
@@ -54,9 +54,35 @@ pub enum Command {
 /// What finds the animals, where no configuration says it.
 #[derive(clap::Args, Debug)]
 pub struct EngineArgs {
-    /// The model's folder; without it, the bundled one.
+    /// The model's folder, or the name of a bundled one; without it, the bundled socialbox.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Which of the model's files: auto (u8 with ONNX Runtime where there is one, else fp32), fp32, int8 or u8.
+    #[arg(long, default_value = "auto", value_parser = precision)]
+    precision: PrecisionChoice,
+    /// Looks at the whole of one frame in N, and between them at a window around the animals: for pictures larger than the model's
+    /// input, 1 to 1000; without it, each frame is whole.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    full_frame_every: Option<u32>,
+    #[command(flatten)]
+    runner: RunnerArgs,
+}
+
+impl EngineArgs {
+    /// The same as the configuration has it.
+    fn meant(&self) -> config::Model {
+        config::Model {
+            folder: self.model.clone(),
+            precision: self.precision,
+            full_frame_every: self.full_frame_every.unwrap_or(1),
+            ..self.runner.meant()
+        }
+    }
+}
+
+/// What runs a model.
+#[derive(clap::Args, Debug)]
+pub struct RunnerArgs {
     /// What runs the model: auto, built-in or onnxruntime.
     #[arg(long, default_value = "auto", value_parser = engine)]
     engine: EngineChoice,
@@ -68,14 +94,14 @@ pub struct EngineArgs {
     threads: usize,
 }
 
-impl EngineArgs {
-    /// The same as the configuration has it.
+impl RunnerArgs {
+    /// The same as the configuration has it, with the bundled model.
     fn meant(&self) -> config::Model {
         config::Model {
-            folder: self.model.clone(),
             engine: self.engine,
             threads: self.threads,
             library: self.onnxruntime_library.clone(),
+            ..config::Model::default()
         }
     }
 }
@@ -124,6 +150,12 @@ fn engine(text: &str) -> Result<EngineChoice, String> {
         "onnxruntime" => Ok(EngineChoice::OnnxRuntime),
         _ => Err("allowed: auto, built-in, onnxruntime".to_owned()),
     }
+}
+
+/// Reads `--precision`.
+fn precision(text: &str) -> Result<PrecisionChoice, String> {
+    let found = PrecisionChoice::WORDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, fp32, int8, u8".to_owned())
 }
 
 /// Reads `--threads`.

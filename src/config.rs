@@ -2,9 +2,11 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod harvest;
 mod section;
 mod written;
 
+pub use harvest::{Doubts, Harvest};
 pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
 
 use std::net::SocketAddr;
@@ -32,6 +34,8 @@ pub struct Config {
     pub files: Option<Files>,
     /// The live page, if wanted.
     pub web: Option<Web>,
+    /// Doubtful frames kept for labelling, if wanted.
+    pub harvest: Option<Harvest>,
 }
 
 /// Where pictures come from.
@@ -82,10 +86,46 @@ pub struct Model {
     pub folder: Option<PathBuf>,
     /// What runs it.
     pub engine: EngineChoice,
+    /// Which of its files.
+    pub precision: PrecisionChoice,
     /// Threads of a CPU engine.
     pub threads: usize,
+    /// One frame in so many is looked at whole, those between through a window around the animals; 1: every frame is whole.
+    pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            engine: EngineChoice::Auto,
+            precision: PrecisionChoice::Auto,
+            threads: 2,
+            full_frame_every: 1,
+            library: None,
+        }
+    }
+}
+
+/// Which file of the model is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrecisionChoice {
+    /// `u8` with ONNX Runtime where the model has it, else `fp32`.
+    Auto,
+    /// The 32-bit floating point file.
+    Fp32,
+    /// The signed 8-bit file.
+    Int8,
+    /// The file with unsigned 8-bit activations.
+    U8,
+}
+
+impl PrecisionChoice {
+    /// Each with its word.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("auto", Self::Auto), ("fp32", Self::Fp32), ("int8", Self::Int8), ("u8", Self::U8)];
 }
 
 /// What runs the model.

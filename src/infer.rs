@@ -4,9 +4,9 @@ pub mod builtin;
 pub mod onnxruntime;
 pub mod recorded;
 
-use crate::config::EngineChoice;
-use crate::model::Contract;
-use std::path::{Path, PathBuf};
+use crate::config::{self, EngineChoice, PrecisionChoice};
+use crate::model::{Contract, ModelError, Precision, Weights};
+use std::path::PathBuf;
 
 /// One output of the model, checked against the contract when the engine was opened.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,10 @@ pub struct Heads(pub Vec<Head>);
 /// What a run cost or why it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InferError {
-    /// The file could not be read or is not what the contract says.
+    /// The file's graph is not what the contract says, or asks for what no engine should be asked for.
+    #[error(transparent)]
+    Graph(#[from] ModelError),
+    /// The engine does not take the file, or it is not what the contract says.
     #[error("model {file}: {what}", file = file.display())]
     Model {
         /// Which file.
@@ -65,34 +68,56 @@ pub trait Engine: Send {
     /// The engine's name as in the configuration.
     fn name(&self) -> &'static str;
 
+    /// The precision of the file that it runs.
+    fn precision(&self) -> Precision;
+
     /// Runs the model once. `input` is row-major NCHW (batch 1) as the contract says; the heads stay valid until the next run.
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError>;
 }
 
-/// Opens the engine that `choice` names and warms it up with one run on an empty picture.
-///
-/// `library` is ONNX Runtime's file; `None` looks in the usual places.
-pub fn open(
-    contract: &Contract,
-    choice: EngineChoice,
-    threads: usize,
-    library: Option<&Path>,
-) -> Result<Box<dyn Engine>, InferError> {
-    let mut engine: Box<dyn Engine> = match choice {
-        EngineChoice::BuiltIn => Box::new(builtin::BuiltIn::open(contract, threads)?),
-        EngineChoice::OnnxRuntime => Box::new(onnxruntime::OnnxRuntime::open(contract, threads, library)?),
-        EngineChoice::Auto => match onnxruntime::OnnxRuntime::open(contract, threads, library) {
-            Ok(engine) => Box::new(engine),
-            // A library that the operator named must work; one that just is not there is no fault.
-            Err(error) if library.is_some() => return Err(error),
-            Err(error) => {
+/// Opens the engine and the file of weights that `wanted` asks for (its folder does not count: `contract` is that model) and warms
+/// it up with one run on an empty picture.
+pub fn open(contract: &Contract, wanted: &config::Model) -> Result<Box<dyn Engine>, InferError> {
+    let (threads, library) = (wanted.threads, wanted.library.as_deref());
+    let built_in = || -> Result<Box<dyn Engine>, InferError> {
+        let weights = chosen(contract, wanted.precision, Precision::Fp32)?;
+        Ok(Box::new(builtin::BuiltIn::open(contract, weights, threads)?))
+    };
+    let onnxruntime = || -> Result<Box<dyn Engine>, InferError> {
+        let weights = chosen(contract, wanted.precision, Precision::U8)?;
+        Ok(Box::new(onnxruntime::OnnxRuntime::open(contract, weights, threads, library)?))
+    };
+    let mut engine = match wanted.engine {
+        EngineChoice::BuiltIn => built_in()?,
+        EngineChoice::OnnxRuntime => onnxruntime()?,
+        EngineChoice::Auto => match onnxruntime() {
+            Ok(engine) => engine,
+            // A library that is not there is no fault, unless the operator named it.
+            Err(error @ InferError::Library { .. }) if library.is_none() => {
                 tracing::debug!("{error}");
-                Box::new(builtin::BuiltIn::open(contract, threads)?)
+                built_in()?
             }
+            Err(error) => return Err(error),
         },
     };
     engine.run(&vec![0.0; contract.input_len()])?;
     Ok(engine)
+}
+
+/// The weights that are meant; `Auto` is the `fastest` for the engine where the model has it, else FP32.
+fn chosen(contract: &Contract, wanted: PrecisionChoice, fastest: Precision) -> Result<&Weights, InferError> {
+    let found = match wanted {
+        PrecisionChoice::Auto => contract.weights(fastest).or_else(|| contract.weights(Precision::Fp32)),
+        PrecisionChoice::Fp32 => contract.weights(Precision::Fp32),
+        PrecisionChoice::Int8 => contract.weights(Precision::Int8),
+        PrecisionChoice::U8 => contract.weights(Precision::U8),
+    };
+    found.ok_or_else(|| {
+        let there: Vec<_> = contract.weights.iter().map(|one| format!("{} ({})", one.precision, one.name)).collect();
+        let word = PrecisionChoice::WORDS.iter().find(|(_, choice)| *choice == wanted).map_or("auto", |(word, _)| word);
+        let what = format!("files: none is {word}; allowed: auto, {}; choose one that is there", there.join(", "));
+        InferError::Model { file: contract.folder.join("model.toml"), what }
+    })
 }
 
 /// An output must have the shape that the contract says, each time.

@@ -44,6 +44,10 @@ counters! {
     frames_late,
     /// Pictures not kept because no frame buffer was free.
     frames_without_buffer,
+    /// Frames that the model was shown whole.
+    frames_whole,
+    /// Frames of which the model was shown a window around the animals.
+    frames_cropped,
     /// Frames on which the model could not run.
     inference_errors,
     /// Scenes made.
@@ -70,6 +74,16 @@ counters! {
     disk_errors,
     /// Files finished.
     files_finished,
+    /// Doubtful frames kept for labelling.
+    harvest_kept,
+    /// Kept frames that made way for others.
+    harvest_replaced,
+    /// Doubtful frames for which the bounds left no room.
+    harvest_refused,
+    /// Doubtful frames not looked at because the harvest was behind.
+    harvest_dropped,
+    /// Doubtful frames that the disk did not take.
+    harvest_failed,
     /// Scenes not shown on the live page because it was behind.
     web_dropped,
 }

@@ -4,7 +4,9 @@
 
 pub mod act;
 pub mod config;
+pub mod crop;
 pub mod decode;
+pub mod eval;
 pub mod export;
 pub mod handover;
 pub mod infer;

@@ -1,6 +1,12 @@
 //! The model's contract: what `model.toml` says, checked; nothing in it has a default.
 
+mod bundled;
+pub mod onnx;
 mod verify;
+mod weights;
+
+pub use bundled::BUNDLED;
+pub use weights::{Precision, Weights};
 
 use crate::handover::Identity;
 use serde::Deserialize;
@@ -11,12 +17,12 @@ use std::sync::Arc;
 /// A model folder that was read and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contract {
-    /// The folder; `(bundled)` for the one in the program.
+    /// The folder; `(bundled)/<name>` for one in the program.
     pub folder: PathBuf,
     /// The file's content.
     pub written: Written,
-    /// The FP32 weights, an ONNX file whose hash was checked.
-    pub weights: Arc<[u8]>,
+    /// The weights, one for each of `written.files` and in their order; exactly one is FP32.
+    pub weights: Vec<Weights>,
 }
 
 /// `model.toml`, every field required.
@@ -97,6 +103,28 @@ pub enum WrittenDecoder {
         /// Each keypoint's parent in the body's tree; the root's is itself.
         parents: Vec<String>,
     },
+    /// Boxes with class scores and keypoints, as Ultralytics' pose networks give them: `pose/yolo.rs`. Output: `detections`, shape
+    /// 1, 4 + classes + values of the keypoints, 1, boxes; stride 1. The classes are the identities; without identities there is one.
+    YoloPose {
+        /// A box whose best class is not above this is no animal.
+        score_min: f32,
+        /// Of two boxes whose intersection over union is above this the better one stays.
+        overlap_max: f32,
+        /// Boxes of different classes count as overlapping too.
+        across_classes: bool,
+        /// Each keypoint has three values, x, y and a score, not two; without, it takes its box's score.
+        visibility: bool,
+    },
+    /// One animal, a heatmap a keypoint and where in its cell the keypoint lies: `pose/heatmap.rs`.
+    /// Outputs: `heatmaps` and `locref`, which has two channels (x, y) a keypoint.
+    HeatmapLocref {
+        /// Where the mean score of all keypoints is below this there is no animal.
+        score_min: f32,
+        /// Model pixels that a `locref` of 1 stands for; 0 for a network without that output.
+        locref_stdev: f32,
+    },
+    /// Several animals, their keypoints joined by part affinity fields: `pose/affinity.rs`.
+    PartAffinity(WrittenPartAffinity),
     /// One animal, a confidence map a keypoint: `pose/sleap/confidence_maps.rs`. In this kind and the three after it
     /// strides count network pixels, and cell (0,0) is centred on network pixel (0,0). Output: `keypoints`.
     ConfidenceMaps {
@@ -158,6 +186,31 @@ pub enum WrittenDecoder {
     },
 }
 
+/// How keypoints of several animals become poses.
+///
+/// Outputs: `heatmaps`; `locref` (x, y of each keypoint); `affinity` (x, y of each edge, in the order of `edges`); where there are
+/// identities, `identity`, a map of logits each.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenPartAffinity {
+    /// Most animals in a picture.
+    pub animals_max: usize,
+    /// A peak of a heatmap below this is no keypoint.
+    pub keypoint_min: f32,
+    /// Side of the square, cells, in which a peak is the highest. Odd.
+    pub peak_window: usize,
+    /// Model pixels that a `locref` of 1 stands for; 0 for a network without that output.
+    pub locref_stdev: f32,
+    /// Two keypoints whose field is weaker than this are not joined.
+    pub affinity_min: f32,
+    /// An animal with fewer joints than this, and more than none, is dropped.
+    pub links_min: usize,
+    /// Of two animals that share more than this of their keypoints' area the weaker is dropped.
+    pub overlap_max: f32,
+    /// Pairs of keypoint names that a field joins.
+    pub edges: Vec<[String; 2]>,
+}
+
 /// One output tensor, float32.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,8 +232,8 @@ pub struct WrittenOutput {
 pub struct WrittenFile {
     /// Name in the folder.
     pub name: String,
-    /// `fp32`, `int8` or `u8`.
-    pub precision: String,
+    /// `fp32` (exactly one file), `int8` or `u8`.
+    pub precision: Precision,
     /// SHA-256 of the file, lower-case hexadecimal.
     pub sha256: String,
     /// The largest share of OKS mAP and of identity accuracy that it may lose against `fp32`, 0 to 1; 0 for `fp32` itself.
@@ -236,11 +289,21 @@ pub enum ModelError {
     },
 }
 
-/// Weights above this are refused before they are read: a pose network for one arena is a few megabytes.
+/// All weights of a model together; more is refused before it is read: a pose network for one arena is a few megabytes.
 const WEIGHTS_MAX_BYTES: u64 = 256 << 20;
 
 impl Contract {
-    /// Reads and checks `folder/model.toml` and the FP32 weights that it names.
+    /// The model that `folder` means: the one in that folder, else the bundled one of that name; `None` is the first bundled one.
+    pub fn find(folder: Option<&Path>) -> Result<Self, ModelError> {
+        let Some(folder) = folder else { return Self::bundled() };
+        let bundled = || BUNDLED.iter().find(|model| Path::new(model.name) == folder);
+        match bundled() {
+            Some(model) if !folder.exists() => model.contract(),
+            _ => Self::read(folder),
+        }
+    }
+
+    /// Reads and checks `folder/model.toml` and the files of weights that it names.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let file = folder.join("model.toml");
         let text = read(&file, 1 << 20)?;
@@ -248,34 +311,54 @@ impl Contract {
             file: file.clone(),
             what: format!("{error}; allowed: UTF-8 text"),
         })?;
-        let written = parse(&file, &text)?;
-        let weights = folder.join(&fp32(&file, &written)?.name);
-        let bytes = read(&weights, WEIGHTS_MAX_BYTES)?;
-        Self::with_weights(folder, &file, written, bytes)
+        let mut left = WEIGHTS_MAX_BYTES;
+        Self::checked(folder, &text, |written| {
+            let bytes = read(&folder.join(&written.name), left)?;
+            left -= bytes.len() as u64;
+            Ok(bytes.into())
+        })
     }
 
-    /// The model in the program.
+    /// The model that is taken where no folder is named.
     pub fn bundled() -> Result<Self, ModelError> {
-        let folder = Path::new("(bundled)");
-        let file = folder.join("model.toml");
-        let written = parse(&file, include_str!("../models/socialbox/model.toml"))?;
-        Self::with_weights(folder, &file, written, include_bytes!("../models/socialbox/model.onnx").to_vec())
+        BUNDLED[0].contract()
     }
 
-    fn with_weights(folder: &Path, file: &Path, written: Written, bytes: Vec<u8>) -> Result<Self, ModelError> {
-        let named = fp32(file, &written)?;
-        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        if hash != named.sha256 {
-            return Err(ModelError::Field {
-                file: file.to_owned(),
-                field: "files.sha256".to_owned(),
-                what: format!(
-                    "{} has the hash {hash}; allowed: {}; the file is damaged or from another export: export the model again",
-                    named.name, named.sha256
-                ),
-            });
+    /// The contract `text` with the weights that `bytes` gives for each of its files.
+    fn checked(
+        folder: &Path,
+        text: &str,
+        mut bytes: impl FnMut(&WrittenFile) -> Result<Arc<[u8]>, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let file = folder.join("model.toml");
+        let written = parse(&file, text)?;
+        let mut weights = Vec::new();
+        for one in &written.files {
+            let WrittenFile { name, precision, loss_max, sha256 } = one;
+            let bytes = bytes(one)?;
+            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            if hash != *sha256 {
+                let what = format!(
+                    "{name} has the hash {hash}; allowed: {sha256}; the file is damaged or from another export: export the model again"
+                );
+                return Err(ModelError::Field { file, field: "files.sha256".to_owned(), what });
+            }
+            weights.push(Weights { name: name.clone(), precision: *precision, loss_max: *loss_max, bytes });
         }
-        Ok(Self { folder: folder.to_owned(), written, weights: bytes.into() })
+        Ok(Self { folder: folder.to_owned(), written, weights })
+    }
+
+    /// The weights of this precision, if the model has such a file.
+    pub fn weights(&self, precision: Precision) -> Option<&Weights> {
+        self.weights.iter().find(|weights| weights.precision == precision)
+    }
+
+    /// Reads the graph of one file as [`onnx::check`] does; every engine asks this before it takes the file.
+    pub fn check_graph(&self, weights: &Weights) -> Result<(), ModelError> {
+        onnx::check(&weights.bytes, &self.written).map_err(|onnx::Fault { field, what }| {
+            let file = self.folder.join(&weights.name);
+            ModelError::Field { file, field, what }
+        })
     }
 
     /// How many values the input tensor holds.
@@ -307,14 +390,6 @@ fn parse(file: &Path, text: &str) -> Result<Written, ModelError> {
         Some((field, what)) => Err(ModelError::Field { file: file.to_owned(), field, what }),
         None => Ok(written),
     }
-}
-
-fn fp32<'w>(file: &Path, written: &'w Written) -> Result<&'w WrittenFile, ModelError> {
-    written.files.iter().find(|file| file.precision == "fp32").ok_or_else(|| ModelError::Field {
-        file: file.to_owned(),
-        field: "files".to_owned(),
-        what: "none has the precision \"fp32\"; export the model again".to_owned(),
-    })
 }
 
 /// The whole file, unless it is larger than `most` bytes.
@@ -415,7 +490,7 @@ mod tests {
         assert!(error("padding = 0", "padding = 0\ngamma = 2").contains("unknown field `gamma`"));
         assert!(error("separation_px = 12.0\n", "").contains("missing field `separation_px`"));
         assert!(error("separation_px", "apart_px").contains("unknown field `apart_px`"));
-        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected one of `centre-offsets`, "));
+        assert!(error("centre-offsets", "heat").contains("unknown variant `heat`, expected one of"));
     }
 
     #[test]

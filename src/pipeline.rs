@@ -11,10 +11,11 @@ use crate::decode::Decode;
 use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
 use crate::infer::InferError;
 use crate::ledger::Ledger;
-use crate::model::{Contract, ModelError};
+use crate::model::{Contract, ModelError, Precision};
 use crate::pose::PoseError;
 use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
+use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink};
 use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
 use crate::sink::wire::Names;
 use crate::source::SourceError;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 /// Access units that wait for the decoder: two seconds at 30 frames/s. It is full only when the decoder hangs.
 const UNITS_WAITING: usize = 64;
-/// Frame buffers: one in the decoder, one in the slot, one being tracked, the rest for viewers of the live page.
+/// Frame buffers: one in the decoder, one in the slot, one being tracked, two for viewers of the live page, three for the harvest.
 pub const FRAME_BUFFERS: usize = 8;
 
 /// Why a daemon could not be started.
@@ -57,6 +58,9 @@ pub enum PipelineError {
     /// The folder for files is wrong.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The folder for doubtful frames is wrong.
+    #[error(transparent)]
+    Harvest(#[from] HarvestError),
     /// A thread could not be made.
     #[error("thread {name}: {source}; free some memory or raise the limit of threads")]
     Thread {
@@ -106,9 +110,11 @@ pub struct Daemon {
     left: Arc<Mutex<Gaps>>,
     net: Arc<NetHandle>,
     files: Option<Arc<FilesHandle>>,
+    harvest: Option<Arc<HarvestHandle>>,
     stop_source: tokio::sync::watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     engine: &'static str,
+    precision: Precision,
 }
 
 impl Daemon {
@@ -117,18 +123,20 @@ impl Daemon {
         let Plan { config, contract, clock, ledger, witness } = plan;
         let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
         let tracking = Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))?;
-        let engine = tracking.engine();
+        let (engine, precision) = (tracking.engine(), tracking.precision());
+        let info = file_info(&config.arena, contract, &config.zones);
+        let harvest = match &config.harvest {
+            Some(harvest) => Some(Arc::new(HarvestSink::start(harvest, &info, Arc::clone(&ledger))?)),
+            None => None,
+        };
         let files = match &config.files {
-            Some(files) => {
-                let info = file_info(&config.arena, contract, &config.zones);
-                Some(Arc::new(FilesSink::start(files.clone(), info, Arc::clone(&ledger), clock)?))
-            }
+            Some(files) => Some(Arc::new(FilesSink::start(files.clone(), info, Arc::clone(&ledger), clock)?)),
             None => None,
         };
         let net = Arc::new(NetSinks::start(NetOptions {
             mqtt: config.mqtt.clone(),
             web: config.web.clone(),
-            about: about(config, contract, engine),
+            about: about(config, contract, (engine, precision)),
             ledger: Arc::clone(&ledger),
             clock,
         })?);
@@ -140,9 +148,11 @@ impl Daemon {
             left: Arc::new(Mutex::new(Gaps::default())),
             net,
             files,
+            harvest,
             stop_source,
             threads: Vec::new(),
             engine,
+            precision,
         };
         let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
@@ -185,6 +195,11 @@ impl Daemon {
         self.engine
     }
 
+    /// The precision of the model's file that it runs.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Ends each thread in the order of the line, so that what was received is tracked, published and written.
     pub fn stop(&mut self) {
         self.stop_source.send_replace(true);
@@ -199,6 +214,9 @@ impl Daemon {
         self.frames.close();
         if let Some(files) = &self.files {
             files.close();
+        }
+        if let Some(harvest) = &self.harvest {
+            harvest.close();
         }
         self.net.close();
     }
@@ -224,7 +242,7 @@ pub fn file_info(arena: &str, contract: &Contract, zones: &[config::ZoneArea]) -
     }
 }
 
-fn about(config: &Config, contract: &Contract, engine: &str) -> About {
+fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Precision)) -> About {
     let written = &contract.written;
     About {
         names: Names {
@@ -236,6 +254,7 @@ fn about(config: &Config, contract: &Contract, engine: &str) -> About {
         },
         model: written.name.clone(),
         engine: engine.to_owned(),
+        precision: precision.word(),
         skeleton: written.skeleton.clone(),
         colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
         zones: config.zones.clone(),

@@ -2,7 +2,7 @@
 
 use crate::handover::{Colour, Frame, Matrix, PictureSize, PixelFormat};
 use crate::model::Contract;
-use crate::space::Letterbox;
+use crate::space::{Letterbox, Window};
 use yuv::{YuvBiPlanarImage, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 /// Turns frames into the model's input: RGB, planar, `(value - mean) / scale`.
@@ -13,7 +13,7 @@ pub struct Preprocessor {
     factor: [f32; 3],
     shift: [f32; 3],
     padding: u8,
-    /// The frame as interleaved RGB.
+    /// The frame's rows that are looked at, as interleaved RGB.
     rgb: Vec<u8>,
     /// The same, letterboxed to the model's size.
     boxed: Vec<u8>,
@@ -39,17 +39,41 @@ impl Preprocessor {
     /// Fills `input` (row-major NCHW, three channels) and says where the picture lies in it. An input of another length stays as it is.
     pub fn fill(&mut self, frame: &Frame, input: &mut [f32]) -> Letterbox {
         let PictureSize { width, height } = frame.size();
-        let letterbox = Letterbox::fit((width.max(1), height.max(1)), (self.width as u32, self.height as u32));
-        self.rgb.resize(width as usize * height as usize * 3, 0);
-        rgb_from_frame(frame, &mut self.rgb);
-        let pixels = if letterbox.is_identity() {
-            &self.rgb
+        self.fill_window(frame, Window::whole((width, height)), input)
+    }
+
+    /// The same for a part of the frame; nothing beside it is seen. A window that leaves the frame means the whole.
+    pub fn fill_window(&mut self, frame: &Frame, window: Window, input: &mut [f32]) -> Letterbox {
+        let PictureSize { width, height } = frame.size();
+        let inside = window.lies_in((width, height));
+        let window = if inside { window } else { Window::whole((width, height)) };
+        let size = (window.width.max(1), window.height.max(1));
+        let model = (self.width as u32, self.height as u32);
+        // From the window's own corner.
+        let letterbox = Letterbox::fit(size, model);
+        // Colour has one sample for two rows, so rows are taken from an even one on.
+        let above = window.y % 2;
+        self.rgb.resize(width as usize * (above + window.height) as usize * 3, 0);
+        rgb_from_rows(frame, (window.y - above, above + window.height), &mut self.rgb);
+        let rgb = self.rgb.get(3 * (above * width + window.x) as usize..).unwrap_or(&[]);
+        let pixels = if letterbox.is_identity() && window.width == width {
+            rgb
         } else {
             self.boxed.resize(self.width * self.height * 3, 0);
-            let from = Interleaved { pixels: &self.rgb, width: width as usize, height: height as usize };
-            letterboxed(&from, &letterbox, self.width, self.padding, &mut self.boxed);
+            let from = Interleaved {
+                pixels: rgb,
+                row: width as usize,
+                width: window.width as usize,
+                height: window.height as usize,
+            };
+            if letterbox.is_identity() {
+                from.copied(&mut self.boxed);
+            } else {
+                letterboxed(&from, &letterbox, self.width, self.padding, &mut self.boxed);
+            }
             &self.boxed
         };
+        let letterbox = Letterbox::fit_window(Window { width: size.0, height: size.1, ..window }, model);
         let size = self.width * self.height;
         if input.len() == 3 * size && pixels.len() == 3 * size {
             let (red, rest) = input.split_at_mut(size);
@@ -67,7 +91,18 @@ impl Preprocessor {
 
 /// Interleaved RGB bytes from any frame. Planes that do not fit the size leave `rgb` as it was.
 pub fn rgb_from_frame(frame: &Frame, rgb: &mut [u8]) {
-    let PictureSize { width, height } = frame.size();
+    rgb_from_rows(frame, (0, frame.size().height), rgb);
+}
+
+/// The same for so many rows from an even one on, which the frame has.
+fn rgb_from_rows(frame: &Frame, (first, height): (u32, u32), rgb: &mut [u8]) {
+    let width = frame.size().width;
+    // Those rows of a plane with a row for each `per` rows of the picture, and no byte more.
+    let rows = |index: usize, per: usize| {
+        let (bytes, stride) = frame.plane(index);
+        let (first, count) = (first as usize / per, (height as usize).div_ceil(per));
+        (bytes.get(first * stride..(first + count) * stride).unwrap_or(&[]), stride)
+    };
     let Colour { matrix, full_range } = frame.colour();
     let range = if full_range { YuvRange::Full } else { YuvRange::Limited };
     let matrix = match matrix {
@@ -75,11 +110,11 @@ pub fn rgb_from_frame(frame: &Frame, rgb: &mut [u8]) {
         Matrix::Bt709 => YuvStandardMatrix::Bt709,
         Matrix::Bt2020 => YuvStandardMatrix::Bt2020,
     };
-    let (y_plane, y_stride) = frame.plane(0);
+    let (y_plane, y_stride) = rows(0, 1);
     let stride = |bytes: usize| u32::try_from(bytes).unwrap_or(0);
     let converted = match frame.format() {
         PixelFormat::I420 => {
-            let ((u_plane, u_stride), (v_plane, v_stride)) = (frame.plane(1), frame.plane(2));
+            let ((u_plane, u_stride), (v_plane, v_stride)) = (rows(1, 2), rows(2, 2));
             let image = YuvPlanarImage {
                 y_plane,
                 y_stride: stride(y_stride),
@@ -93,7 +128,7 @@ pub fn rgb_from_frame(frame: &Frame, rgb: &mut [u8]) {
             yuv::yuv420_to_rgb(&image, rgb, width * 3, range, matrix).is_ok()
         }
         PixelFormat::Nv12 => {
-            let (uv_plane, uv_stride) = frame.plane(1);
+            let (uv_plane, uv_stride) = rows(1, 2);
             let image = YuvBiPlanarImage {
                 y_plane,
                 y_stride: stride(y_stride),
@@ -122,9 +157,12 @@ pub fn rgb_from_frame(frame: &Frame, rgb: &mut [u8]) {
     debug_assert!(converted, "the pool lays planes out so that they fit");
 }
 
-/// Interleaved RGB.
+/// Interleaved RGB of a window.
 struct Interleaved<'a> {
+    /// From its first pixel on.
     pixels: &'a [u8],
+    /// Pixels from one of its rows to the next.
+    row: usize,
     width: usize,
     height: usize,
 }
@@ -134,8 +172,18 @@ impl Interleaved<'_> {
     fn at(&self, x: i64, y: i64) -> [f32; 3] {
         let x = x.clamp(0, self.width as i64 - 1) as usize;
         let y = y.clamp(0, self.height as i64 - 1) as usize;
-        let at = (y * self.width + x) * 3;
+        let at = (y * self.row + x) * 3;
         self.pixels.get(at..at + 3).map_or([0.0; 3], |p| [f32::from(p[0]), f32::from(p[1]), f32::from(p[2])])
+    }
+
+    /// Its pixels alone, row after row.
+    fn copied(&self, out: &mut [u8]) {
+        let rows = self.pixels.chunks((3 * self.row).max(1)).take(self.height);
+        for (to, from) in out.chunks_exact_mut((3 * self.width).max(1)).zip(rows) {
+            if let Some(from) = from.get(..to.len()) {
+                to.copy_from_slice(from);
+            }
+        }
     }
 
     /// Bilinear between pixel centres.
@@ -251,6 +299,58 @@ mod tests {
             (at(5, 0).round(), at(5, 119).round(), at(5, 120).round(), at(639, 359).round(), at(0, 360).round()),
             (0.0, 0.0, 51.0, 51.0, 0.0)
         );
+    }
+
+    /// A frame of any format whose samples differ from pixel to pixel.
+    fn busy(format: PixelFormat, size: PictureSize) -> Frame {
+        let (width, height) = (size.width as usize, size.height as usize);
+        let chroma = width.div_ceil(2) * height.div_ceil(2);
+        let length = match format {
+            PixelFormat::I420 | PixelFormat::Nv12 => width * height + 2 * chroma,
+            PixelFormat::Rgb => 3 * width * height,
+            PixelFormat::Grey => width * height,
+        };
+        let bytes: Vec<u8> = (0..length as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        Frame::unpooled(format, size, Colour::default(), Stamp::default(), &bytes).expect("a frame")
+    }
+
+    #[test]
+    fn a_window_at_one_to_one_shows_the_pixels_of_the_picture() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        let picture = PictureSize { width: 81, height: 61 };
+        for format in [PixelFormat::I420, PixelFormat::Nv12, PixelFormat::Rgb, PixelFormat::Grey] {
+            let frame = busy(format, picture);
+            let mut rgb = vec![0; 81 * 61 * 3];
+            rgb_from_frame(&frame, &mut rgb);
+            for (x, y) in [(0, 0), (13, 6), (49, 30), (49, 0), (12, 7)] {
+                let mut preprocessor = Preprocessor::new(&contract);
+                (preprocessor.width, preprocessor.height) = (32, 31);
+                let mut input = vec![0.0; 3 * 32 * 31];
+                let window = Window { x, y, width: 32, height: 31 };
+                let map = preprocessor.fill_window(&frame, window, &mut input);
+                assert_eq!((map.scale, map.left, map.top), (1.0, -(x as f32), -(y as f32)));
+                for (index, got) in input.iter().enumerate() {
+                    let (channel, row, column) = (index / (32 * 31), index / 32 % 31, index % 32);
+                    let wanted = rgb[3 * ((y as usize + row) * 81 + x as usize + column) + channel];
+                    assert_eq!((got * 255.0).round() as u8, wanted, "{format:?} {x},{y} at {column},{row}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_that_leaves_the_picture_means_the_whole() {
+        let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
+        let frame = busy(PixelFormat::I420, PictureSize { width: 320, height: 240 });
+        let (mut whole, mut other) = (vec![0.0; 3 * 640 * 480], vec![0.0; 3 * 640 * 480]);
+        let map = Preprocessor::new(&contract).fill(&frame, &mut whole);
+        for (x, y, width, height) in
+            [(0, 0, 321, 240), (300, 0, 21, 240), (u32::MAX, 0, 2, 2), (0, 230, 20, 20), (0, 0, 0, 0)]
+        {
+            let window = Window { x, y, width, height };
+            assert_eq!(Preprocessor::new(&contract).fill_window(&frame, window, &mut other), map);
+            assert!(whole == other, "{window:?}");
+        }
     }
 
     #[test]

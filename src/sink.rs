@@ -1,7 +1,9 @@
 //! Rooms that give scenes to the outside: broker, disk, page. A sink never changes a scene.
 
+mod disk;
 pub mod feed;
 pub mod files;
+pub mod harvest;
 pub mod mqtt;
 pub mod net;
 pub mod web;

@@ -12,7 +12,7 @@ use arenad::rehearsal::camera::{CameraOptions, Picture, RehearsalCamera};
 use arenad::rehearsal::encode::{EncodeSettings, Encoder, FrameRate};
 use arenad::rehearsal::{Arena, HEIGHT, Look, WIDTH, i420_from_rgb};
 use arenad::stamp::Clock;
-use program::Account;
+use program::{Account, files};
 use rumqttc_v5::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -95,10 +95,11 @@ fn scenes_on_the_page(page: SocketAddr) -> u64 {
 fn config(camera: &str, broker: SocketAddr, folder: &std::path::Path) -> Config {
     let text = format!(
         "arena = \"a1\"\n[camera]\nurl = \"{camera}\"\ntransport = \"tcp\"\nbackoff_max_ms = 100\n[mqtt]\nhost = \"{}\"\n\
-         port = {}\n[files]\nfolder = \"{}\"\n[web]\nlisten = \"127.0.0.1:0\"\n",
+         port = {}\n[files]\nfolder = \"{folder}\"\n[web]\nlisten = \"127.0.0.1:0\"\n[harvest]\nfolder = \"{folder}\"\n\
+         spacing_s = 0\nscore_min = 1\n",
         broker.ip(),
         broker.port(),
-        folder.display()
+        folder = folder.display()
     );
     let mut config = Config::read(&text, &Secrets::default()).expect("valid");
     config.model.engine = EngineChoice::BuiltIn;
@@ -152,4 +153,11 @@ fn every_picture_is_a_scene_or_in_a_gap_also_across_a_lost_connection() {
     let account = Account::of(folder.path());
     assert_eq!(account.scenes.iter().copied().collect::<Vec<_>>(), made);
     assert_eq!(account.whole(), ledger.counters.units_received.get());
+    let counters = &ledger.counters;
+    let [kept, dropped, failed] =
+        [&counters.harvest_kept, &counters.harvest_dropped, &counters.harvest_failed].map(|counter| counter.get());
+    assert_eq!((kept + dropped, failed), (made.len() as u64, 0), "each scene was doubtful: kept or counted");
+    let pictures = files(folder.path()).into_keys().filter(|path| path.extension().is_some_and(|end| end == "png"));
+    assert_eq!(pictures.count() as u64, kept);
+    assert!(kept > 0);
 }

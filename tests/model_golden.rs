@@ -1,6 +1,6 @@
 //! Promise: the bundled model and the decoder give the poses that the Python reference gave when the model was exported.
 
-use arenad::config::EngineChoice;
+use arenad::config::{self, EngineChoice};
 use arenad::handover::{Colour, Frame, PictureSize, PixelFormat};
 use arenad::model::Contract;
 use arenad::pose::PoseReader;
@@ -27,7 +27,8 @@ fn the_bundled_model_reads_the_golden_still_as_the_reference_does() {
     let wanted: Vec<Wanted> =
         serde_json::from_str(include_str!("../models/socialbox/golden/poses.json")).expect("poses");
     let contract = Contract::bundled().expect("the bundled model");
-    let mut engine = arenad::infer::open(&contract, EngineChoice::BuiltIn, 1, None).expect("an engine");
+    let built_in = config::Model { engine: EngineChoice::BuiltIn, threads: 1, ..config::Model::default() };
+    let mut engine = arenad::infer::open(&contract, &built_in).expect("an engine");
     let mut input = vec![0.0; contract.input_len()];
     let letterbox = Preprocessor::new(&contract).fill(&still(), &mut input);
     let heads = engine.run(&input).expect("heads");

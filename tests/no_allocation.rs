@@ -5,13 +5,16 @@ mod world;
 
 use arenad::act::{Actor, Names, RecordedPin, Rules};
 use arenad::config;
-use arenad::handover::{Event, MAX_EVENTS};
+use arenad::crop::Cropper;
+use arenad::handover::{Colour, Event, Frame, MAX_EVENTS, PictureSize, PixelFormat};
 use arenad::infer::{Head, Heads};
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
 use arenad::pose::PoseReader;
-use arenad::space::Letterbox;
-use arenad::stamp::Clock;
+use arenad::preprocess::Preprocessor;
+use arenad::sink::harvest::Watch;
+use arenad::space::{Letterbox, Window};
+use arenad::stamp::{Clock, Stamp};
 use arenad::track::Tracker;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -76,6 +79,9 @@ fn nothing_is_allocated_from_poses_to_pins() {
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let (pin, record) = RecordedPin::new(clock);
     let mut actor = Actor::new(rules(), Box::new(pin), clock, Arc::clone(&ledger)).unwrap();
+    let harvest = config::Harvest { spacing: Duration::from_secs(1), ..config::Harvest::default() };
+    let mut watch = Watch::new(harvest.doubts, harvest.spacing, 9, 4, &[]);
+    let mut doubtful = 0;
     let mut events: heapless::Vec<Event, MAX_EVENTS> = heapless::Vec::new();
     let (mut counted, mut happened) = (0, 0);
     for frame in 0..1500 {
@@ -85,6 +91,7 @@ fn nothing_is_allocated_from_poses_to_pins() {
         let scene = tracker.advance(&shown.poses, shown.stamp, &no_gaps());
         events.clone_from(tracker.events());
         actor.act(&scene, &mut events);
+        doubtful += usize::from(watch.look(&scene).is_some());
         let made = allocations() - before;
         happened += events.len();
         if frame >= 30 {
@@ -94,6 +101,7 @@ fn nothing_is_allocated_from_poses_to_pins() {
     assert_eq!(counted, 0);
     drop(actor);
     let sets = record.sets();
+    assert!(doubtful > 3, "{doubtful}: the harvest's look was never taken to its end");
     assert!(happened > 20 && ledger.counters.triggers.get() > 3, "the run was too quiet to prove anything");
     assert_eq!(sets.last().map(|set| set.1), Some(false));
 }
@@ -132,6 +140,102 @@ fn nothing_is_allocated_from_heads_to_poses() {
     }
     assert_eq!(allocations() - before, 0);
     assert_eq!(found, 40);
+}
+
+/// The golden contract and the heads of its first picture: whole 2048ths, 16 bits.
+fn golden(contract: &str, bytes: &[u8]) -> (Contract, Heads) {
+    let contract = Contract { written: toml::from_str(contract).unwrap(), ..Contract::bundled().unwrap() };
+    let mut values = bytes.as_chunks::<2>().0.iter().map(|pair| f32::from(i16::from_le_bytes(*pair)) / 2048.0);
+    let head = |output: &arenad::model::WrittenOutput| Head {
+        name: output.name.clone(),
+        shape: output.shape,
+        values: values.by_ref().take(output.shape.iter().product()).collect(),
+    };
+    let heads = Heads(contract.written.outputs.iter().map(head).collect());
+    (contract, heads)
+}
+
+#[test]
+fn nothing_is_allocated_from_an_imported_network_s_heads_to_poses() {
+    for (contract, bytes) in [
+        (
+            include_str!("data/import/deeplabcut-single/model.toml"),
+            &include_bytes!("data/import/deeplabcut-single/heads.i16")[..],
+        ),
+        (
+            include_str!("data/import/deeplabcut-multi/model.toml"),
+            &include_bytes!("data/import/deeplabcut-multi/heads.i16")[..],
+        ),
+    ] {
+        let (contract, heads) = golden(contract, bytes);
+        let mut reader = PoseReader::new(&contract).unwrap();
+        let letterbox = Letterbox::fit((1280, 720), (160, 128));
+        let mut found = 0;
+        let before = allocations();
+        for _ in 0..10 {
+            found += reader.read(&heads, &letterbox).len();
+        }
+        assert_eq!(allocations() - before, 0);
+        assert!(found >= 10, "the heads were too empty to prove anything");
+    }
+}
+
+#[test]
+fn nothing_is_allocated_from_boxes_to_poses() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import/yolo");
+    let contract = Contract::read(&folder).unwrap();
+    let [_, rows, _, boxes] = contract.written.outputs[0].shape;
+    // Every box counts, the next ones overlap it.
+    let value = |row: usize, column: usize| match row {
+        0 | 1 => (column / 4 * 5) as f32,
+        2 | 3 => 20.0,
+        _ => 0.3 + column as f32 * 1e-3,
+    };
+    let values = (0..rows * boxes).map(|at| value(at / boxes, at % boxes)).collect();
+    let heads = Heads(vec![Head { name: "detections".into(), shape: [1, rows, 1, boxes], values }]);
+    let mut reader = PoseReader::new(&contract).unwrap();
+    let letterbox = Letterbox::fit((1280, 720), (128, 96));
+    let mut found = 0;
+    let before = allocations();
+    for _ in 0..10 {
+        found += reader.read(&heads, &letterbox).len();
+    }
+    assert_eq!(allocations() - before, 0);
+    assert_eq!(found, 80);
+}
+
+#[test]
+fn nothing_is_allocated_from_frames_to_inputs_whole_or_through_a_window() {
+    let contract = Contract::bundled().unwrap();
+    let (mut preprocessor, mut input) = (Preprocessor::new(&contract), vec![0.0; contract.input_len()]);
+    let size = PictureSize { width: 960, height: 720 };
+    let pixels = vec![90; 960 * 720 * 3 / 2];
+    let frame = Frame::unpooled(PixelFormat::I420, size, Colour::default(), Stamp::default(), &pixels).unwrap();
+    preprocessor.fill(&frame, &mut input);
+    let before = allocations();
+    for (x, y, width, height) in [(0, 0, 640, 480), (101, 33, 640, 480), (7, 6, 800, 600), (0, 0, 960, 720)] {
+        preprocessor.fill_window(&frame, Window { x, y, width, height }, &mut input);
+    }
+    preprocessor.fill(&frame, &mut input);
+    assert_eq!(allocations() - before, 0);
+}
+
+#[test]
+fn windows_are_chosen_without_allocating() {
+    let mut world = World::new(5, Observer::default());
+    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+    let mut cropper = Cropper::new(10, (64, 48));
+    let (mut counted, mut windows) = (0, 0);
+    for _ in 0..200 {
+        let shown = world.step();
+        let scene = tracker.advance(&shown.poses, shown.stamp, &no_gaps());
+        let before = allocations();
+        windows += usize::from(cropper.next((4000, 3000), false).is_some());
+        cropper.found(&scene);
+        counted += allocations() - before;
+    }
+    assert_eq!(counted, 0);
+    assert!(windows > 20, "{windows} windows prove little");
 }
 
 #[test]

@@ -67,12 +67,22 @@ const ROOMS: &[Room] = &[
     },
     // Pure: no clock, random, log, serde, hash order or thread.
     Room { name: "pose", imports: &["config", "model", "infer", "preprocess"], touches: &[] },
+    Room { name: "crop", imports: &[], touches: &[] },
     Room { name: "zones", imports: &["config"], touches: &[] },
     Room { name: "track", imports: &["config", "zones"], touches: &[] },
     Room { name: "behaviour", imports: &["config", "zones"], touches: &[] },
     Room { name: "act::rules", imports: &["config", "zones"], touches: &[] },
     Room { name: "act", imports: &["config", "zones", "ledger"], touches: &["clock", "threads", "log"] },
     Room { name: "sink::wire", imports: &["config", "model", "zones", "ledger"], touches: &["serde"] },
+    // Pure: what a doubt is and which frames stay.
+    Room { name: "sink::harvest::doubt", imports: &["config"], touches: &[] },
+    Room { name: "sink::harvest::choice", imports: &[], touches: &[] },
+    // It makes pictures of frames; what it writes follows from scenes alone.
+    Room {
+        name: "sink::harvest",
+        imports: &["config", "ledger", "preprocess"],
+        touches: &["disk", "threads", "log", "stills"],
+    },
     Room {
         name: "sink",
         imports: &["config", "model", "zones", "ledger"],
@@ -101,6 +111,7 @@ const ROOMS: &[Room] = &[
             "model",
             "source",
             "decode",
+            "crop",
             "preprocess",
             "infer",
             "pose",

@@ -73,8 +73,7 @@ fn every_status_is_as_promised() {
     let report = CameraReport { state: CameraState::Live, since: clock.wall(), detail: String::new() };
     use DaemonState::*;
     for state in [Starting, Live, Retrying, Stopped, Offline] {
-        let looks = (about.model.as_str(), about.engine.as_str());
-        hold("status", &StatusMessage::new(&about.names, looks, &report, (state, clock.wall())));
+        hold("status", &StatusMessage::new(&about.names, about.looks(), &report, (state, clock.wall())));
     }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ONNX Runtime as a lab installs it, beside the built-in engine: both give the same poses. Needs target/release/arenad.
+# ONNX Runtime as a lab installs it, beside the built-in engine: both give the same poses, and INT8 loses no more than it may. Needs target/release/arenad.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 arenad=${ARENAD:-target/release/arenad}
@@ -17,8 +17,9 @@ ort=(--engine onnxruntime --onnxruntime-library "$library")
 "$arenad" --log warn bench --frames 30 "${ort[@]}"
 "$arenad" --log warn bench --frames 30 --engine built-in
 "$arenad" --log warn rehearse -o "$work/film" --minutes 0.05
-"$arenad" --log warn replay "$work/film/video.mp4" -o "$work/ort" "${ort[@]}"
-"$arenad" --log warn replay "$work/film/video.mp4" -o "$work/builtin" --engine built-in
+"$arenad" --log warn replay "$work/film/video.mp4" -o "$work/ort" "${ort[@]}" --precision fp32
+"$arenad" --log warn replay "$work/film/video.mp4" -o "$work/builtin" --engine built-in --precision fp32
+"$arenad" --log warn model verify "${ort[@]}" --frames 100
 "$work/venv/bin/python" - "$work/ort/poses.csv" "$work/builtin/poses.csv" <<'PYTHON'
 import csv, sys
 

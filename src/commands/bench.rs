@@ -7,6 +7,7 @@ use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Codec, Delivery, Frame, PictureSize};
 use arenad::ledger::Ledger;
+use arenad::model::Precision;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts};
 use arenad::rehearsal::encode::{EncodeSettings, Encoder, FrameRate};
 use arenad::rehearsal::{Arena, HEIGHT, Look, WIDTH, i420_from_rgb};
@@ -50,11 +51,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         }
     }
     times.line = began.elapsed();
-    let engine = tracking.engine();
+    let engine = (tracking.engine(), tracking.precision());
     if args.json {
-        times.print_json(engine, args.engine.threads)
+        times.print_json(engine, args.engine.runner.threads)
     } else {
-        times.print_table(engine, args.engine.threads)
+        times.print_table(engine, args.engine.runner.threads)
     }
     Ok(())
 }
@@ -76,6 +77,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
         mqtt: None,
         files: None,
         web: None,
+        harvest: None,
     })
 }
 
@@ -158,8 +160,8 @@ impl Times {
         self.rest.len() as f64 / self.line.as_secs_f64().max(1e-9)
     }
 
-    fn print_table(mut self, engine: &str, threads: usize) {
-        println!("engine {engine}, {threads} thread(s), {} frames of 640x480", self.rest.len());
+    fn print_table(mut self, (engine, precision): (&str, Precision), threads: usize) {
+        println!("engine {engine} {precision}, {threads} thread(s), {} frames of 640x480", self.rest.len());
         println!("{:<26}{:>12}{:>12}", "step", "median ms", "p99 ms");
         for (name, median, p99) in self.rows() {
             println!("{name:<26}{median:>12.3}{p99:>12.3}");
@@ -167,7 +169,7 @@ impl Times {
         println!("the line whole: {:.1} frames/s", self.frames_per_second());
     }
 
-    fn print_json(mut self, engine: &str, threads: usize) {
+    fn print_json(mut self, (engine, precision): (&str, Precision), threads: usize) {
         let steps: serde_json::Map<_, _> = self
             .rows()
             .into_iter()
@@ -179,7 +181,7 @@ impl Times {
         let fps = self.frames_per_second();
         println!(
             "{}",
-            serde_json::json!({"engine": engine, "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps})
+            serde_json::json!({"engine": engine, "precision": precision.word(), "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps})
         );
     }
 }

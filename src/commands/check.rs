@@ -85,7 +85,7 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
         Ok(tracking) => tracking,
         Err(error) => return table.wrong("engine", error),
     };
-    table.good("engine", format!("{}, {} thread(s)", tracking.engine(), config.model.threads));
+    table.good("engine", format!("{} {}, {} thread(s)", tracking.engine(), tracking.precision(), config.model.threads));
     if config.model.engine != EngineChoice::OnnxRuntime
         && onnxruntime::find().is_none()
         && config.model.library.is_none()
@@ -241,15 +241,8 @@ fn check_sinks(config: &Config, table: &mut Table) {
             Err(error) => table.unreached("mqtt", error),
         },
     }
-    match &config.files {
-        None => println!("-       files      not configured"),
-        Some(files) => match writable(&files.folder) {
-            Ok(()) => table.good("files", files.folder.display()),
-            Err(error) => {
-                table.wrong("files", format!("{}: {error}; name a folder that can be written", files.folder.display()))
-            }
-        },
-    }
+    check_folder("files", config.files.as_ref().map(|files| files.folder.as_path()), table);
+    check_folder("harvest", config.harvest.as_ref().map(|harvest| harvest.folder.as_path()), table);
     match &config.web {
         None => println!("-       web        not configured"),
         Some(web) => match TcpListener::bind(web.listen) {
@@ -258,6 +251,14 @@ fn check_sinks(config: &Config, table: &mut Table) {
                 table.wrong("web", format!("{}: {error}; choose another web.listen or stop what uses it", web.listen))
             }
         },
+    }
+}
+
+fn check_folder(what: &str, folder: Option<&Path>, table: &mut Table) {
+    let Some(folder) = folder else { return println!("-       {what:<10} not configured") };
+    match writable(folder) {
+        Ok(()) => table.good(what, folder.display()),
+        Err(error) => table.wrong(what, format!("{}: {error}; name a folder that can be written", folder.display())),
     }
 }
 

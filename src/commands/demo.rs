@@ -101,11 +101,12 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
             flush_every: Duration::from_millis(500),
         }),
         web: Some(config::Web { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.web_port)), pictures_hz: 15 }),
+        harvest: None,
     })
 }
 
 fn welcome(daemon: &Daemon, broker: SocketAddr, camera: &RehearsalCamera, args: &Args) {
-    println!("arena     rehearsal, seed {}, engine {}", args.seed, daemon.engine());
+    println!("arena     rehearsal, seed {}, engine {} {}", args.seed, daemon.engine(), daemon.precision());
     println!("camera    {}", camera.url());
     if let Some(page) = daemon.web_addr() {
         println!("live page http://{page}/");

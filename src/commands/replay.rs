@@ -10,6 +10,7 @@ use arenad::handover::{Frame, Gaps};
 use arenad::ledger::Ledger;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, file_info};
 use arenad::sink::files::FilesWriter;
+use arenad::sink::harvest::Harvester;
 use arenad::source::FileSource;
 use arenad::stamp::Clock;
 use std::fs::File;
@@ -29,9 +30,13 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     engine: super::EngineArgs,
-    /// Takes arena, tracker and zones from this configuration; its camera, sinks and rules are left alone.
+    /// Takes arena, tracker, zones and what makes a frame doubtful from this configuration; its camera, sinks and rules are left
+    /// alone.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Keeps doubtful frames, with the answers as first labels, in OUT/labeled-data: a DeepLabCut folder to correct and train on.
+    #[arg(long)]
+    harvest: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -55,13 +60,17 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let poses = File::create(&poses_path)
         .map_err(|error| fatal(format!("{}: {error}; give -o a folder that can be written", poses_path.display())))?;
     let poses = PosesCsv::new(BufWriter::new(poses), "arenad", &info.keypoints, &info.identities).map_err(fatal)?;
+    let harvest = match &config.harvest {
+        Some(harvest) => Some(Harvester::new(harvest, &info, Arc::clone(&ledger)).map_err(configuration)?),
+        None => None,
+    };
     let files = FilesWriter::new(files, info, Arc::clone(&ledger)).map_err(fatal)?;
-    let engine = tracking.engine();
+    let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
-    let mut replay = Replay { tracking, files, poses, failure: None };
+    let mut replay = Replay { tracking, files, poses, harvest, failure: None };
     replay.play(source, &Arc::clone(&ledger), clock)?;
     let written = replay.finish()?;
-    report(&ledger, engine, began.elapsed(), &args, &written);
+    report(&ledger, &engine, began.elapsed(), &args, &written);
     Ok(())
 }
 
@@ -84,14 +93,18 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
             mqtt: None,
             files: None,
             web: None,
+            harvest: None,
         },
     };
     let typed = args.engine.meant();
     let folder = typed.folder.or(config.model.folder);
     let library = typed.library.or(config.model.library);
-    config.model = config::Model { folder, library, ..typed };
+    let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
+    config.model = config::Model { folder, library, full_frame_every, ..typed };
     // A rule's pulse belongs to the moment; a recording has none.
     config.rules.clear();
+    let harvest = config.harvest.take().unwrap_or_default();
+    config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)
 }
 
@@ -100,6 +113,7 @@ struct Replay {
     tracking: Tracking,
     files: FilesWriter,
     poses: PosesCsv<BufWriter<File>>,
+    harvest: Option<Harvester>,
     failure: Option<Failure>,
 }
 
@@ -142,10 +156,12 @@ impl Replay {
     }
 
     fn take(&mut self, frame: Frame) {
-        if let Some(delivery) = self.tracking.advance(frame)
-            && let Err(failure) = self.write(&delivery.scene)
-        {
+        let Some(delivery) = self.tracking.advance(frame) else { return };
+        if let Err(failure) = self.write(&delivery.scene) {
             self.failure.get_or_insert(failure);
+        }
+        if let Some(harvest) = &mut self.harvest {
+            harvest.take(&delivery);
         }
     }
 
@@ -181,11 +197,28 @@ fn report(ledger: &Ledger, engine: &str, took: Duration, args: &Args, written: &
         counters.frames_without_reference.get(),
         counters.inference_errors.get(),
     );
+    if counters.frames_cropped.get() > 0 {
+        println!(
+            "{} frames looked at whole, {} through a window",
+            counters.frames_whole.get(),
+            counters.frames_cropped.get()
+        );
+    }
     println!(
         "{:.1} frames/s with the engine {engine} ({:.1} s)",
         scenes as f64 / took.as_secs_f64().max(1e-9),
         took.as_secs_f64(),
     );
+    if args.harvest {
+        println!(
+            "{} doubtful frames kept in {}, {} of them replaced, {} refused, {} failed",
+            counters.harvest_kept.get(),
+            args.out.join("labeled-data").display(),
+            counters.harvest_replaced.get(),
+            counters.harvest_refused.get(),
+            counters.harvest_failed.get(),
+        );
+    }
     println!("{}", args.out.join("poses.csv").display());
     for file in written {
         println!("{}", file.display());

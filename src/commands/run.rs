@@ -32,7 +32,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut daemon = Daemon::start(plan).map_err(start_failure)?;
     heed_signals(&daemon.notices())?;
     tell_systemd(&[NotifyState::Ready]);
-    tracing::info!(arena = config.arena, engine = daemon.engine(), "started");
+    let precision = daemon.precision();
+    tracing::info!(arena = config.arena, engine = daemon.engine(), %precision, "started");
     if let Some(address) = daemon.web_addr() {
         tracing::info!("live page: http://{address}/");
     }
@@ -89,13 +90,9 @@ pub(super) fn secrets() -> Secrets {
     Secrets { credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) }
 }
 
-/// The model in `folder`, or the bundled one.
+/// The model that `folder` means.
 pub(super) fn contract(folder: Option<&Path>) -> Result<Contract, Failure> {
-    match folder {
-        Some(folder) => Contract::read(folder),
-        None => Contract::bundled(),
-    }
-    .map_err(configuration)
+    Contract::find(folder).map_err(configuration)
 }
 
 /// A full disk may be emptied and a thread may be had later; everything else is the configuration's.

@@ -100,11 +100,17 @@ impl<'c> Section<'c> {
 
     /// A share, 0 to 1.
     pub(super) fn share(&mut self, key: &'static str, default: f32) -> f32 {
+        self.decimal(key, default, 0.0..=1.0)
+    }
+
+    /// A number within a range.
+    pub(super) fn decimal(&mut self, key: &'static str, default: f32, allowed: RangeInclusive<f32>) -> f32 {
         let Some(value) = self.take(key) else { return default };
         match number(&value) {
-            Some(share) if (0.0..=1.0).contains(&share) => share,
+            Some(number) if allowed.contains(&number) => number,
             _ => {
-                self.complain(key, format!("got {}; allowed: 0 to 1", describe(&value)));
+                let range = format!("{} to {}", allowed.start(), allowed.end());
+                self.complain(key, format!("got {}; allowed: {range}", describe(&value)));
                 default
             }
         }

@@ -73,12 +73,7 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     if camera.is_none() {
         top.complain("camera", "is missing; write a table [camera] with its url");
     }
-    let model = top.section("model", read_model).unwrap_or(Model {
-        folder: None,
-        engine: EngineChoice::Auto,
-        threads: DEFAULT_THREADS as usize,
-        library: None,
-    });
+    let model = top.section("model", read_model).unwrap_or_default();
     let tracker = top.section("tracker", read_tracker).unwrap_or_default();
     let zones: Vec<_> = top.list("zone", crate::handover::MAX_ZONES, read_zone).into_iter().flatten().collect();
     let rules: Vec<_> = top.list("rule", MAX_RULES, read_rule).into_iter().flatten().collect();
@@ -86,13 +81,15 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     let mqtt = top.section("mqtt", |section| read_mqtt(section, secrets)).flatten();
     let files = top.section("files", read_files).flatten();
     let web = top.section("web", read_web).flatten();
+    let harvest = top.section("harvest", harvest::read).flatten();
     top.finish();
-    Some(Config { arena: arena?, camera: camera??, model, tracker, zones, rules, mqtt, files, web })
+    Some(Config { arena: arena?, camera: camera??, model, tracker, zones, rules, mqtt, files, web, harvest })
 }
 
 /// Most rules of one arena.
 pub const MAX_RULES: usize = 16;
-const DEFAULT_THREADS: u64 = 2;
+/// Longest run of windows: at 25 frames a second an animal that comes into view is found within 40 s.
+pub const FULL_FRAME_EVERY_MAX: u32 = 1000;
 
 /// Names become topics and folders, so they keep to letters, digits, `-` and `_`.
 fn checked_name(section: &mut Section<'_>, key: &'static str, name: String) -> Option<String> {
@@ -188,10 +185,12 @@ fn read_model(mut section: Section<'_>) -> Model {
             ("onnxruntime", EngineChoice::OnnxRuntime),
         ],
     );
-    let threads = section.whole("threads", DEFAULT_THREADS, 1..=64) as usize;
+    let precision = section.choice("precision", PrecisionChoice::Auto, &PrecisionChoice::WORDS);
+    let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
+    let full_frame_every = section.whole("full_frame_every", 1, 1..=FULL_FRAME_EVERY_MAX.into()) as u32;
     let library = section.path("onnxruntime_library");
     section.finish();
-    Model { folder, engine, threads, library }
+    Model { folder, engine, precision, threads, full_frame_every, library }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -310,7 +309,7 @@ mod tests {
     fn the_shortest_configuration_is_enough() {
         let config = Config::read(LEAST, &Secrets::default()).expect("valid");
         assert_eq!((config.arena.as_str(), config.camera.transport), ("a1", Transport::Auto));
-        assert_eq!((config.mqtt, config.files, config.web), (None, None, None));
+        assert_eq!((config.mqtt, config.files, config.web, config.harvest), (None, None, None, None));
     }
 
     #[test]
@@ -338,7 +337,7 @@ mod tests {
                 "camera.stall_ms: got 0; allowed: a whole number from 200 to 60000",
                 "camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
                 "web.listen: got 80; allowed: text in quotes",
-                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, mqtt, files, web",
+                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, mqtt, files, web, harvest",
             ]
         );
     }
@@ -347,8 +346,16 @@ mod tests {
     fn each_bad_value_is_named_with_what_is_allowed() {
         for (extra, expected) in [
             (
+                "[model]\nprecision = \"int4\"\n",
+                "model.precision: got \"int4\"; allowed: \"auto\", \"fp32\", \"int8\", \"u8\"",
+            ),
+            (
                 "[model]\nengine = \"gpu\"\n",
                 "model.engine: got \"gpu\"; allowed: \"auto\", \"built-in\", \"onnxruntime\"",
+            ),
+            (
+                "[model]\nfull_frame_every = 0\n",
+                "model.full_frame_every: got 0; allowed: a whole number from 1 to 1000",
             ),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),

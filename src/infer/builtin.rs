@@ -1,7 +1,7 @@
 //! The built-in engine: rten, pure Rust, on the CPU.
 
 use super::{Engine, Head, Heads, InferError, check_heads};
-use crate::model::Contract;
+use crate::model::{Contract, Precision, Weights};
 use rten::{Dimension, Model, NodeId, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensorView, TensorView};
@@ -13,6 +13,7 @@ const NAME: &str = "built-in";
 /// rten with the model loaded.
 pub struct BuiltIn {
     model: Model,
+    precision: Precision,
     input: NodeId,
     input_shape: [usize; 4],
     outputs: Vec<NodeId>,
@@ -22,10 +23,11 @@ pub struct BuiltIn {
 
 impl BuiltIn {
     /// Loads the weights and holds their inputs and outputs against the contract.
-    pub fn open(contract: &Contract, threads: usize) -> Result<Self, InferError> {
-        let wrong = |what: String| InferError::Model { file: contract.folder.join("model.onnx"), what };
+    pub fn open(contract: &Contract, weights: &Weights, threads: usize) -> Result<Self, InferError> {
+        contract.check_graph(weights)?;
+        let wrong = |what: String| InferError::Model { file: contract.folder.join(&weights.name), what };
         // The library is trusted with the bundled model; a lab's own file may still find a panic in it.
-        let model = catch_unwind(AssertUnwindSafe(|| Model::load(contract.weights.to_vec())))
+        let model = catch_unwind(AssertUnwindSafe(|| Model::load(weights.bytes.to_vec())))
             .map_err(|_| {
                 wrong("the engine failed while reading it; the file is damaged: export the model again".to_owned())
             })?
@@ -45,13 +47,17 @@ impl BuiltIn {
         }
         let pool = Arc::new(ThreadPool::with_num_threads(threads));
         let options = RunOptions::default().with_thread_pool(Some(pool));
-        Ok(Self { model, input, input_shape, outputs, options, heads: Heads(heads) })
+        Ok(Self { model, precision: weights.precision, input, input_shape, outputs, options, heads: Heads(heads) })
     }
 }
 
 impl Engine for BuiltIn {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
     }
 
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
@@ -107,7 +113,7 @@ mod tests {
     #[test]
     fn the_bundled_model_runs_and_gives_the_declared_shapes() {
         let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
-        let mut engine = BuiltIn::open(&contract, 1).unwrap_or_else(|error| panic!("{error}"));
+        let mut engine = BuiltIn::open(&contract, &contract.weights[0], 1).unwrap_or_else(|error| panic!("{error}"));
         let heads = engine.run(&vec![0.0; 3 * 480 * 640]).unwrap_or_else(|error| panic!("{error}"));
         for (head, output) in heads.0.iter().zip(&contract.written.outputs) {
             assert_eq!(
@@ -122,9 +128,12 @@ mod tests {
     fn an_output_that_is_not_there_is_named() {
         let mut contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
         contract.written.outputs[1].name = "center".to_owned();
-        let error = BuiltIn::open(&contract, 1).err().map(|error| error.to_string()).unwrap_or_default();
+        let error =
+            BuiltIn::open(&contract, &contract.weights[0], 1).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(
-            error.starts_with("model (bundled)/model.onnx: has no output \"center\", which model.toml names; got "),
+            error.starts_with(
+                "model (bundled)/socialbox/model.onnx: output: has no output \"center\", which model.toml names; got "
+            ),
             "{error}"
         );
     }
@@ -132,18 +141,18 @@ mod tests {
     #[test]
     fn a_truncated_file_is_an_error_at_every_length() {
         let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
-        for keep in [0, 1, 100, contract.weights.len() / 2, contract.weights.len() - 1] {
-            let mut cut = contract.clone();
-            cut.weights = contract.weights[..keep].into();
-            let opened = BuiltIn::open(&cut, 1);
-            assert!(matches!(opened, Err(InferError::Model { .. })), "{keep} bytes were taken for a model");
+        let whole = &contract.weights[0].bytes;
+        for keep in [0, 1, 100, whole.len() / 2, whole.len() - 1] {
+            let cut = Weights { bytes: whole[..keep].into(), ..contract.weights[0].clone() };
+            let opened = BuiltIn::open(&contract, &cut, 1);
+            assert!(matches!(opened, Err(InferError::Graph(_))), "{keep} bytes were taken for a model");
         }
     }
 
     #[test]
     fn an_input_of_the_wrong_length_is_an_error() {
         let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
-        let mut engine = BuiltIn::open(&contract, 1).unwrap_or_else(|error| panic!("{error}"));
+        let mut engine = BuiltIn::open(&contract, &contract.weights[0], 1).unwrap_or_else(|error| panic!("{error}"));
         let error = engine.run(&[0.0; 7]).err().map(|error| error.to_string()).unwrap_or_default();
         assert_eq!(error, "engine built-in: the model did not run: the input has 7 values; allowed: [1, 3, 480, 640]");
     }

@@ -1,7 +1,7 @@
 //! ONNX Runtime on the CPU, opened at run time where its library is found. Several times faster than the built-in engine.
 
 use super::{Engine, Head, Heads, InferError, check_heads};
-use crate::model::Contract;
+use crate::model::{Contract, Precision, Weights};
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
@@ -27,6 +27,7 @@ static OPENED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 /// A session with the model loaded.
 pub struct OnnxRuntime {
     session: Session,
+    precision: Precision,
     input: String,
     input_shape: [usize; 4],
     heads: Heads,
@@ -34,10 +35,16 @@ pub struct OnnxRuntime {
 
 impl OnnxRuntime {
     /// Opens the library (`None`: the first found in the usual places) and loads the weights.
-    pub fn open(contract: &Contract, threads: usize, library: Option<&Path>) -> Result<Self, InferError> {
+    pub fn open(
+        contract: &Contract,
+        weights: &Weights,
+        threads: usize,
+        library: Option<&Path>,
+    ) -> Result<Self, InferError> {
+        contract.check_graph(weights)?;
         let environment = environment(library)?;
-        let wrong = |what: String| InferError::Model { file: contract.folder.join("model.onnx"), what };
-        let session = session(&environment, contract, threads)
+        let wrong = |what: String| InferError::Model { file: contract.folder.join(&weights.name), what };
+        let session = session(&environment, weights, threads)
             .map_err(|what| wrong(format!("ONNX Runtime does not take it: {what}; export the model again")))?;
         let written = &contract.written;
         named(session.inputs().iter().map(ort::value::Outlet::name), &written.input.name, "input").map_err(wrong)?;
@@ -48,13 +55,23 @@ impl OnnxRuntime {
             heads.push(Head { name: output.name.clone(), shape: output.shape, values });
         }
         let input_shape = [1, 3, written.input.height as usize, written.input.width as usize];
-        Ok(Self { session, input: written.input.name.clone(), input_shape, heads: Heads(heads) })
+        Ok(Self {
+            session,
+            precision: weights.precision,
+            input: written.input.name.clone(),
+            input_shape,
+            heads: Heads(heads),
+        })
     }
 }
 
 impl Engine for OnnxRuntime {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
     }
 
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
@@ -76,10 +93,10 @@ impl Engine for OnnxRuntime {
     }
 }
 
-fn session(environment: &Environment, contract: &Contract, threads: usize) -> Result<Session, String> {
+fn session(environment: &Environment, weights: &Weights, threads: usize) -> Result<Session, String> {
     let builder = Session::builder(environment).map_err(|error| error.to_string())?;
     let mut builder = builder.with_intra_threads(threads).map_err(|error| error.to_string())?;
-    builder.commit_from_memory(&contract.weights).map_err(|error| error.to_string())
+    builder.commit_from_memory(&weights.bytes).map_err(|error| error.to_string())
 }
 
 fn named<'n>(mut got: impl Iterator<Item = &'n str> + Clone, name: &str, what: &str) -> Result<(), String> {
@@ -150,8 +167,10 @@ mod tests {
     fn a_library_that_is_not_there_says_how_to_get_it() {
         let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
         let file = Path::new("/nonexistent/libonnxruntime.so.1");
-        let error =
-            OnnxRuntime::open(&contract, 1, Some(file)).err().map(|error| error.to_string()).unwrap_or_default();
+        let error = OnnxRuntime::open(&contract, &contract.weights[0], 1, Some(file))
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
         assert_eq!(
             error,
             "engine onnxruntime: /nonexistent/libonnxruntime.so.1: no such file; pip install onnxruntime (1.20 or later) and set \
@@ -165,7 +184,7 @@ mod tests {
         let file = folder.path().join("libonnxruntime.so");
         std::fs::write(&file, b"not a library").expect("written");
         let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
-        let opened = OnnxRuntime::open(&contract, 1, Some(&file));
+        let opened = OnnxRuntime::open(&contract, &contract.weights[0], 1, Some(&file));
         assert!(matches!(opened, Err(InferError::Library { .. })));
     }
 }

@@ -1,6 +1,7 @@
 //! The recorded form of the `Engine` seam: plays heads that it was given, in a cycle.
 
 use super::{Engine, Heads, InferError};
+use crate::model::Precision;
 
 /// Plays heads in a cycle, whatever the input.
 pub struct Recorded {
@@ -18,6 +19,10 @@ impl Recorded {
 impl Engine for Recorded {
     fn name(&self) -> &'static str {
         "recorded"
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::Fp32
     }
 
     fn run(&mut self, _input: &[f32]) -> Result<&Heads, InferError> {

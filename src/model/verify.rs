@@ -1,8 +1,9 @@
 //! Holds what `model.toml` says against what the line can use.
 
+mod deeplabcut;
 mod sleap;
 
-use super::{Written, WrittenDecoder, WrittenOutput};
+use super::{Precision, Written, WrittenDecoder, WrittenFile, WrittenOutput};
 use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS};
 
 /// A field and what is wrong with it.
@@ -10,7 +11,7 @@ type Complaint = (String, String);
 
 /// The first thing that is wrong, if any.
 pub(super) fn complaint(written: &Written) -> Option<Complaint> {
-    let complaint = names(written).or_else(|| input(written)).or_else(|| decoder(written));
+    let complaint = names(written).or_else(|| input(written)).or_else(|| decoder(written)).or_else(|| files(written));
     match written.contract {
         1 => complaint,
         other => say("contract", format!("got {other}; allowed: 1; export the model again")),
@@ -82,6 +83,13 @@ fn decoder(written: &Written) -> Option<Complaint> {
             .or_else(|| pixels("reach_px", *reach_px))
             .or_else(|| tree(written, parents))
             .or_else(|| centre_offsets(written)),
+        WrittenDecoder::YoloPose { score_min, overlap_max, visibility, .. } => share("score_min", *score_min)
+            .or_else(|| share("overlap_max", *overlap_max))
+            .or_else(|| yolo_pose(written, *visibility)),
+        WrittenDecoder::HeatmapLocref { score_min, locref_stdev } => {
+            deeplabcut::heatmap_locref(written, *score_min, *locref_stdev)
+        }
+        WrittenDecoder::PartAffinity(decoder) => deeplabcut::part_affinity(written, decoder),
         WrittenDecoder::ConfidenceMaps { .. }
         | WrittenDecoder::CentredInstances { .. }
         | WrittenDecoder::AffinityFields { .. }
@@ -138,15 +146,45 @@ fn centre_offsets(written: &Written) -> Option<Complaint> {
     )
 }
 
+/// One output: a table with a column for each box.
+fn yolo_pose(written: &Written, visibility: bool) -> Option<Complaint> {
+    let [output] = &written.outputs[..] else {
+        return say(
+            "outputs",
+            format!("got {} of them; allowed: one with the meaning \"detections\"", written.outputs.len()),
+        );
+    };
+    let field = format!("outputs.{}", output.name);
+    if output.meaning != "detections" {
+        return say(field, format!("got the meaning {:?}; allowed: detections", output.meaning));
+    }
+    if output.stride != 1 {
+        return say(field, format!("got the stride {}; allowed: 1", output.stride));
+    }
+    let rows = 4 + written.identities.len().max(1) + written.keypoints.len() * if visibility { 3 } else { 2 };
+    // The finest grid in use has a box for each 4 x 4 pixels, the coarser ones a third more.
+    let most = written.input.width as usize * written.input.height as usize / 8;
+    let [batch, got, one, boxes] = output.shape;
+    if (batch, got, one) == (1, rows, 1) && (1..=most).contains(&boxes) {
+        return None;
+    }
+    say(field, format!("got the shape {:?}; allowed: [1, {rows}, 1, 1 to {most}]", output.shape))
+}
+
 /// Each of the `wanted` meanings with so many channels must stand there once, as a map over the whole input; no channel, no output.
 fn meanings(written: &Written, wanted: &[(&str, usize)]) -> Option<Complaint> {
+    meanings_with_spare(written, wanted, 0)
+}
+
+/// The same, where maps may have so many `spare` rows and columns beyond the input.
+fn meanings_with_spare(written: &Written, wanted: &[(&str, usize)], spare: usize) -> Option<Complaint> {
     for output in &written.outputs {
         let Some((_, channels)) = wanted.iter().find(|(meaning, _)| *meaning == output.meaning) else {
             let allowed: Vec<_> = wanted.iter().map(|(meaning, _)| *meaning).collect();
             let what = format!("got the meaning {:?}; allowed: {}", output.meaning, allowed.join(", "));
             return say(format!("outputs.{}", output.name), what);
         };
-        if let Some(complaint) = shape(written, output, *channels) {
+        if let Some(complaint) = shape(written, output, *channels, spare) {
             return Some(complaint);
         }
     }
@@ -162,7 +200,7 @@ fn meanings(written: &Written, wanted: &[(&str, usize)]) -> Option<Complaint> {
     None
 }
 
-fn shape(written: &Written, output: &WrittenOutput, channels: usize) -> Option<Complaint> {
+fn shape(written: &Written, output: &WrittenOutput, channels: usize, spare: usize) -> Option<Complaint> {
     let field = format!("outputs.{}", output.name);
     let stride = output.stride;
     if !(1..=64).contains(&stride) {
@@ -171,8 +209,60 @@ fn shape(written: &Written, output: &WrittenOutput, channels: usize) -> Option<C
     let rows = written.input.height.div_ceil(stride) as usize;
     let columns = written.input.width.div_ceil(stride) as usize;
     let allowed = [1, channels, rows, columns];
-    if output.shape == allowed {
+    let [batch, depth, tall, wide] = output.shape;
+    if (batch, depth) == (1, channels)
+        && (rows..=rows + spare).contains(&tall)
+        && (columns..=columns + spare).contains(&wide)
+    {
         return None;
     }
-    say(field, format!("got the shape {:?}; allowed: {allowed:?} at stride {stride}", output.shape))
+    let or = if spare > 0 { format!(", or up to {spare} more rows and columns") } else { String::new() };
+    say(field, format!("got the shape {:?}; allowed: {allowed:?} at stride {stride}{or}", output.shape))
+}
+
+fn files(written: &Written) -> Option<Complaint> {
+    let files = &written.files;
+    if let Some(complaint) = files.iter().find_map(file) {
+        return Some(complaint);
+    }
+    let names: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
+    if let Some(twice) = repeated(&names) {
+        return say("files.name", format!("{twice:?} stands twice; allowed: each name once"));
+    }
+    for precision in [Precision::Fp32, Precision::Int8, Precision::U8] {
+        let count = files.iter().filter(|file| file.precision == precision).count();
+        if count > 1 {
+            return say("files.precision", format!("{count} files are {precision}; allowed: at most one"));
+        }
+        if count == 0 && precision == Precision::Fp32 {
+            return say("files.precision", format!("none of {} is fp32; allowed: exactly one", list(&names)));
+        }
+    }
+    None
+}
+
+fn file(file: &WrittenFile) -> Option<Complaint> {
+    let WrittenFile { name, precision, sha256, loss_max } = file;
+    // The name of a file beside model.toml, so that a contract reads nothing outside its folder.
+    let plain = name.len() <= 100
+        && !name.starts_with('.')
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    if !plain {
+        let allowed = "letters, digits, - _ and . (not first), at most 100, no folder";
+        return say("files.name", format!("got {name:?}; allowed: {allowed}"));
+    }
+    if sha256.len() != 64 || !sha256.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
+        return say("files.sha256", format!("{name} has {sha256:?}; allowed: 64 lower-case hexadecimal digits"));
+    }
+    let most = if *precision == Precision::Fp32 { 0.0 } else { 1.0 };
+    if !(0.0..=most).contains(loss_max) {
+        let allowed = if *precision == Precision::Fp32 { "0 for fp32" } else { "0 to 1" };
+        return say("files.loss_max", format!("{name} has {loss_max}; allowed: {allowed}"));
+    }
+    None
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "no files".to_owned() } else { names.join(", ") }
 }

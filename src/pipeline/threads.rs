@@ -163,6 +163,7 @@ pub(super) fn track(
 ) -> impl FnOnce() + Send + 'static {
     let (frames, notices) = (Arc::clone(&daemon.frames), Arc::clone(&daemon.notices));
     let (net, files, left) = (Arc::clone(&daemon.net), daemon.files.clone(), Arc::clone(&daemon.left));
+    let harvest = daemon.harvest.clone();
     move || {
         let mut first = true;
         while let Some(frame) = frames.take() {
@@ -174,6 +175,9 @@ pub(super) fn track(
                 files.offer(&delivery);
             }
             net.offer(&delivery);
+            if let Some(harvest) = &harvest {
+                harvest.offer(&delivery);
+            }
             if std::mem::take(&mut first) {
                 notices.offer(Notice::FirstScene);
             }

@@ -3,12 +3,14 @@
 use super::PipelineError;
 use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
-use crate::handover::{Delivery, Frame, GapReason, Gaps, Scene, Steps};
+use crate::crop::Cropper;
+use crate::handover::{Delivery, Frame, GapReason, Gaps, PictureSize, Scene, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
-use crate::model::Contract;
+use crate::model::{Contract, Precision};
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
+use crate::space::Letterbox;
 use crate::stamp::Clock;
 use crate::track::Tracker;
 use crate::zones::Zones;
@@ -39,6 +41,7 @@ impl TrackingParts {
 
 /// Frames in, deliveries out; one at a time, in order.
 pub struct Tracking {
+    cropper: Cropper,
     preprocessor: Preprocessor,
     input: Vec<f32>,
     engine: Box<dyn Engine>,
@@ -60,8 +63,10 @@ impl Tracking {
         clock: Clock,
         ledger: Arc<Ledger>,
     ) -> Result<Self, PipelineError> {
-        let engine = infer::open(contract, model.engine, model.threads, model.library.as_deref())?;
+        let engine = infer::open(contract, model)?;
+        let input = &contract.written.input;
         Ok(Self {
+            cropper: Cropper::new(model.full_frame_every, (input.width, input.height)),
             preprocessor: Preprocessor::new(contract),
             input: vec![0.0; contract.input_len()],
             engine,
@@ -79,13 +84,18 @@ impl Tracking {
         self.engine.name()
     }
 
+    /// The precision of the file that it runs.
+    pub fn precision(&self) -> Precision {
+        self.engine.precision()
+    }
+
     /// One frame through the line. `None` when the model did not run on it: its number is then a gap of the next scene.
     pub fn advance(&mut self, frame: Frame) -> Option<Delivery> {
         let mut steps = Steps { decoded: frame.decoded, taken: self.clock.monotonic(), ..Steps::default() };
-        let letterbox = self.preprocessor.fill(&frame, &mut self.input);
-        steps.preprocessed = self.clock.monotonic();
         let mut gaps = std::mem::take(&mut self.failed);
         gaps.extend(&frame.gaps);
+        let letterbox = self.look(&frame, !gaps.is_empty());
+        steps.preprocessed = self.clock.monotonic();
         let heads = match self.engine.run(&self.input) {
             Ok(heads) => heads,
             Err(error) => {
@@ -100,12 +110,29 @@ impl Tracking {
         let poses = self.reader.read(heads, &letterbox);
         steps.posed = self.clock.monotonic();
         let scene = self.tracker.advance(&poses, frame.stamp, &gaps);
+        self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
         steps.tracked = self.clock.monotonic();
         self.actor.act(&scene, &mut events);
         steps.acted = self.clock.monotonic();
         self.record(&scene, &steps);
         Some(Delivery { scene, events, steps, frame: Some(frame) })
+    }
+
+    /// Fills the model's input with the frame or a window of it, and counts which. `missed`: frames are missing before it.
+    fn look(&mut self, frame: &Frame, missed: bool) -> Letterbox {
+        let PictureSize { width, height } = frame.size();
+        let counters = &self.ledger.counters;
+        match self.cropper.next((width, height), missed) {
+            Some(window) => {
+                counters.frames_cropped.one();
+                self.preprocessor.fill_window(frame, window, &mut self.input)
+            }
+            None => {
+                counters.frames_whole.one();
+                self.preprocessor.fill(frame, &mut self.input)
+            }
+        }
     }
 
     /// Frames that failed after the last scene.

@@ -106,6 +106,7 @@ impl CentreOffsets {
         })
     }
 
+    /// A keypoint that only the regression knows scores at most 0.05.
     pub(super) fn read(&self, heads: &Heads, letterbox: &Letterbox) -> Poses {
         let head = |layout: &Layout| heads.0.get(layout.index).filter(|head| head.shape == layout.shape);
         let (Some(keypoints), Some(centre), Some(offsets), Some(ways)) =
@@ -248,8 +249,7 @@ impl CentreOffsets {
         for row in 0..heat.rows {
             let Some(values) = heat.values.get(row * heat.columns..(row + 1) * heat.columns) else { break };
             for (column, value) in values.iter().enumerate() {
-                // NaN is no peak either.
-                if !(*value >= PEAK_MIN) || !heat.is_peak(row, column) {
+                if value.is_nan() || *value < PEAK_MIN || !heat.is_peak(row, column) {
                     continue;
                 }
                 let place = spots.iter().position(|other| other.value < value.min(1.0)).unwrap_or(spots.len());

@@ -19,12 +19,21 @@ pub struct About {
     pub model: String,
     /// The engine's name.
     pub engine: String,
+    /// The precision of the model's file that it runs.
+    pub precision: &'static str,
     /// Pairs of keypoint names to draw a line between.
     pub skeleton: Vec<[String; 2]>,
     /// How each identity is drawn, `#rrggbb`, in the order of the identities.
     pub colours: Vec<String>,
     /// The zones' outlines, camera pixels.
     pub zones: Vec<ZoneArea>,
+}
+
+impl About {
+    /// The model's name, the engine's, and the precision.
+    pub fn looks(&self) -> (&str, &str, &str) {
+        (&self.model, &self.engine, self.precision)
+    }
 }
 
 /// A bounded line whose far side is asynchronous. Offering never waits and never allocates.

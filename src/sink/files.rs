@@ -2,7 +2,6 @@
 //!
 //! Nothing here waits on the line: scenes go to the thread `files`, and what the disk does not take is counted and told as a gap.
 
-mod disk;
 mod error;
 mod finish;
 mod missing;

@@ -25,6 +25,7 @@ pub fn about(arena: &str) -> About {
         },
         model: "made-up".into(),
         engine: "none".into(),
+        precision: "fp32",
         skeleton: vec![["nose".into(), "T_base".into()]],
         colours: words(&["#ff0000", "#00ff00", "#0000ff"]),
         zones: vec![ZoneArea {

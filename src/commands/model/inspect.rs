@@ -7,21 +7,20 @@ use std::path::PathBuf;
 /// Prints names, shapes, files and scores of a model; exit code 2 where the folder breaks its contract.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The model's folder; without it, the bundled one.
+    /// The model's folder, or the name of a bundled one; without it, the bundled socialbox.
     folder: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let contract = match &args.folder {
-        Some(folder) => Contract::read(folder),
-        None => Contract::bundled(),
-    };
-    let contract = contract.map_err(configuration)?;
+    let contract = Contract::find(args.folder.as_deref()).map_err(configuration)?;
+    for weights in &contract.weights {
+        contract.check_graph(weights).map_err(configuration)?;
+    }
     println!("{}", described(&contract.written));
     Ok(())
 }
 
-fn described(written: &Written) -> String {
+pub(super) fn described(written: &Written) -> String {
     let mut lines = vec![format!("{}: {}", written.name, written.about)];
     let mut say = |head: &str, what: String| lines.push(format!("  {head:<12}{what}"));
     say("keypoints", written.keypoints.join(" "));
@@ -33,7 +32,8 @@ fn described(written: &Written) -> String {
         say("output", format!("{} ({}) {:?}, stride {}", output.name, output.meaning, output.shape, output.stride));
     }
     for file in &written.files {
-        say("weights", format!("{} {} sha256 {}", file.name, file.precision, file.sha256));
+        let loss = if file.loss_max > 0.0 { format!(", loss at most {}", file.loss_max) } else { String::new() };
+        say("weights", format!("{} {}{loss}, sha256 {}", file.name, file.precision, file.sha256));
     }
     let training = &written.training;
     say("made by", format!("{} (seed {})", training.command, training.seed));

@@ -10,7 +10,6 @@ const CELLS_MAX: usize = 4096;
 pub(super) fn complaint(written: &Written) -> Option<Complaint> {
     let (keypoints, identities) = (written.keypoints.len(), written.identities.len());
     match &written.decoder {
-        WrittenDecoder::CentreOffsets { .. } => None,
         &WrittenDecoder::ConfidenceMaps { scale, score_min, patch } => reading(scale, score_min, patch)
             .or_else(|| no_identities(written))
             .or_else(|| outputs(written, &[("keypoints", maps(keypoints))])),
@@ -28,6 +27,8 @@ pub(super) fn complaint(written: &Written) -> Option<Complaint> {
         &WrittenDecoder::ClassMaps { scale, score_min, patch } => reading(scale, score_min, patch)
             .or_else(|| (identities == 0).then(|| said("identities", "got none; allowed: the classes of the maps")))
             .or_else(|| outputs(written, &[("keypoints", maps(keypoints)), ("identity", maps(identities))])),
+        // The other kinds have checks of their own.
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with rolling files, each with what to do about it.
 
-use std::io::{Error, ErrorKind};
+use crate::sink::disk::advice;
+use std::io::Error;
 use std::path::{Path, PathBuf};
 
 /// Why files could not be written.
@@ -51,18 +52,6 @@ impl FilesError {
 
     pub(super) fn finish(file: &Path, what: impl std::fmt::Display) -> Self {
         Self::Finish { file: file.to_owned(), what: what.to_string() }
-    }
-}
-
-/// What to do about an error of the disk.
-fn advice(error: &Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space",
-        ErrorKind::ReadOnlyFilesystem => "mount it writable",
-        ErrorKind::PermissionDenied => "change its owner or its rights",
-        ErrorKind::NotFound => "make it, or mount what holds it",
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "move the file that stands in its place",
-        _ => "check the disk",
     }
 }
 

@@ -1,8 +1,8 @@
 //! Turns streams that are done with into Parquet, a batch at a time, so that rows go on being written meanwhile.
 
-use super::disk::{Disk, DiskFile};
 use super::stream::StreamFile;
 use super::{FilesError, names};
+use crate::sink::disk::{Disk, DiskFile};
 use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;

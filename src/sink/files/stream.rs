@@ -1,7 +1,7 @@
 //! The open file: an Arrow IPC stream that is whole up to the last batch that reached the disk, whatever happens after.
 
 use super::FilesError;
-use super::disk::{Disk, DiskFile};
+use crate::sink::disk::{Disk, DiskFile};
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::root_as_message;

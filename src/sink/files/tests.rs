@@ -1,8 +1,8 @@
 //! What rolling files promise, on a disk that works and on one that does not.
 
-use super::disk::faulty::FaultyDisk;
 use super::*;
 use crate::handover::{Animal, GapReason, Identity, Keypoint, MAX_KEYPOINTS, State, TrackId, Zone};
+use crate::sink::disk::faulty::FaultyDisk;
 use crate::space::InCamera;
 use crate::stamp::{Stamp, WallTime};
 use arrow_array::cast::AsArray;

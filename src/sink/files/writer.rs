@@ -1,6 +1,5 @@
 //! Scenes in, rolling files out. Knows no clock: when to write and when to rotate goes by the scenes' capture times.
 
-use super::disk::{Disk, SystemDisk};
 use super::finish::{Finisher, Step};
 use super::missing::Missing;
 use super::pause::Pause;
@@ -10,6 +9,7 @@ use super::{FileInfo, FilesError, names, schema};
 use crate::config;
 use crate::handover::{Gaps, Scene};
 use crate::ledger::Ledger;
+use crate::sink::disk::{Disk, SystemDisk};
 use crate::stamp::{Clock, Elapsed, WallTime};
 use arrow_schema::SchemaRef;
 use std::io::ErrorKind;

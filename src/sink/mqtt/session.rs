@@ -83,7 +83,7 @@ impl MqttSink {
         let mut encoder = Encoder::new(config.encoding);
         let gone = (DaemonState::Offline, known.clock.wall());
         let report = known.camera.borrow().clone();
-        let will = StatusMessage::new(&about.names, (&about.model, &about.engine), &report, gone);
+        let will = StatusMessage::new(&about.names, about.looks(), &report, gone);
         let will = Bytes::copy_from_slice(encoder.encode(&will).unwrap_or_default());
         let dial = Dial::new(config, format!("arenad-{}", about.names.arena), Some((topics.status.clone(), will)))?;
         let statistics = Statistics::new(known.clone());
@@ -261,7 +261,7 @@ impl MqttSink {
             Some(state) => (state, self.known.clock.wall()),
             None => (report.state.into(), report.since),
         };
-        let message = StatusMessage::new(&about.names, (&about.model, &about.engine), &report, state);
+        let message = StatusMessage::new(&about.names, about.looks(), &report, state);
         let (Some(publisher), Ok(payload)) = (link, self.encoder.encode(&message)) else { return };
         let payload = Bytes::copy_from_slice(payload);
         if let Some(ack) = publisher.publish_acknowledged(&self.topics.status, payload, Care::Retained) {

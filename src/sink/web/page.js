@@ -42,7 +42,7 @@ function told(message) {
   if (message.kind === "hello") {
     hello = message;
     $("arena").textContent = message.arena;
-    $("model").textContent = [message.model, message.engine, "arenad " + message.version].filter(Boolean).join(" · ");
+    $("model").textContent = [message.model, message.engine, message.precision, "arenad " + message.version].filter(Boolean).join(" · ");
     document.title = message.arena + " – arenad";
     trails.clear();
   } else if (message.kind === "news") {

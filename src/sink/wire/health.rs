@@ -89,13 +89,14 @@ pub struct StatusMessage<'a> {
     version: &'static str,
     model: &'a str,
     engine: &'a str,
+    precision: &'a str,
 }
 
 impl<'a> StatusMessage<'a> {
     /// The status while the camera is as `report` says; `state` and `since` differ from it at the end of the daemon's life.
     pub fn new(
         names: &'a Names,
-        (model, engine): (&'a str, &'a str),
+        (model, engine, precision): (&'a str, &'a str, &'a str),
         report: &'a CameraReport,
         (state, since): (DaemonState, WallTime),
     ) -> Self {
@@ -109,6 +110,7 @@ impl<'a> StatusMessage<'a> {
             version: env!("CARGO_PKG_VERSION"),
             model,
             engine,
+            precision,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The seam to the disk: what the files need of it, so that tests can fill it at a chosen byte.
+//! The seam to the disk: what sinks that write files need of it, so that tests can fill it at a chosen byte.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Seek, SeekFrom, Write};
@@ -12,6 +12,8 @@ pub(super) trait Disk: Send {
     fn create(&self, file: &Path) -> Result<Box<dyn DiskFile>>;
     /// Renames within one folder and makes it last.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+    /// Renames within one folder over whatever file stands there, and makes it last.
+    fn replace(&self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a file.
     fn remove(&self, file: &Path) -> Result<()>;
     /// Makes the names in a folder last.
@@ -51,6 +53,11 @@ impl Disk for SystemDisk {
         to.parent().map_or(Ok(()), |folder| self.sync_folder(folder))
     }
 
+    fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+        std::fs::rename(from, to)?;
+        to.parent().map_or(Ok(()), |folder| self.sync_folder(folder))
+    }
+
     fn remove(&self, file: &Path) -> Result<()> {
         std::fs::remove_file(file)
     }
@@ -80,6 +87,18 @@ impl DiskFile for File {
     #[cfg(not(unix))]
     fn is_removed(&self) -> bool {
         false
+    }
+}
+
+/// What to do about an error of the disk.
+pub(super) fn advice(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space",
+        ErrorKind::ReadOnlyFilesystem => "mount it writable",
+        ErrorKind::PermissionDenied => "change its owner or its rights",
+        ErrorKind::NotFound => "make it, or mount what holds it",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "move the file that stands in its place",
+        _ => "check the disk",
     }
 }
 
@@ -140,6 +159,10 @@ pub(super) mod faulty {
         fn rename(&self, from: &Path, to: &Path) -> Result<()> {
             self.check()?;
             SystemDisk.rename(from, to)
+        }
+        fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+            self.check()?;
+            SystemDisk.replace(from, to)
         }
         fn remove(&self, file: &Path) -> Result<()> {
             if !self.cuts.load(Relaxed) {

@@ -1,0 +1,36 @@
+//! The models in the program: add one, or a file to one, by adding to the list.
+
+use super::{Contract, ModelError};
+use std::path::Path;
+
+/// One model in the program.
+#[derive(Debug)]
+pub struct Bundled {
+    /// What `--model` and `model.folder` call it.
+    pub name: &'static str,
+    contract: &'static str,
+    files: &'static [(&'static str, &'static [u8])],
+}
+
+/// All of them; the first is taken where no folder is named.
+pub const BUNDLED: &[Bundled] = &[Bundled {
+    name: "socialbox",
+    contract: include_str!("../../models/socialbox/model.toml"),
+    files: &[("model.onnx", include_bytes!("../../models/socialbox/model.onnx"))],
+}];
+
+impl Bundled {
+    /// The model, checked like any other.
+    pub(super) fn contract(&self) -> Result<Contract, ModelError> {
+        let folder = Path::new("(bundled)").join(self.name);
+        Contract::checked(&folder, self.contract, |written| {
+            let found = self.files.iter().find(|(name, _)| *name == written.name);
+            let missing = || ModelError::Field {
+                file: folder.join("model.toml"),
+                field: "files.name".to_owned(),
+                what: format!("{} is not in the program; add it to src/model/bundled.rs", written.name),
+            };
+            found.map(|(_, bytes)| (*bytes).into()).ok_or_else(missing)
+        })
+    }
+}
