@@ -125,8 +125,8 @@ pub enum WrittenDecoder {
     },
     /// Several animals, their keypoints joined by part affinity fields: `pose/affinity.rs`.
     PartAffinity(WrittenPartAffinity),
-    /// One animal, a confidence map a keypoint: `pose/sleap/confidence_maps.rs`. In this kind and the three after it strides count
-    /// network pixels, and cell (0,0) is centred on network pixel (0,0). Output: `keypoints`.
+    /// One animal, a confidence map a keypoint: `pose/sleap/confidence_maps.rs`. In this kind and the three after it
+    /// strides count network pixels, and cell (0,0) is centred on network pixel (0,0). Output: `keypoints`.
     ConfidenceMaps {
         /// Network pixels a model pixel.
         scale: f32,
@@ -135,9 +135,9 @@ pub enum WrittenDecoder {
         /// A peak is placed by the mean of so many cells in a square, an odd number to 9; 0 leaves it on its cell.
         patch: u32,
     },
-    /// Top-down: the graph finds the animals and looks at a cutting of each: `pose/sleap/centred_instances.rs`. Outputs: `keypoints`
-    /// (batch: one map set a cutting), `centroids` ([1, 1, cuttings, 3]: x, y in model pixels, score, best first) and, where there
-    /// are identities, `identity` ([1, 1, cuttings, identities]: likelihoods).
+    /// Top-down: the graph finds the animals and looks at a cutting of each: `pose/sleap/centred_instances.rs`.
+    /// Outputs: `keypoints` (batch: one map set a cutting), `centroids` ([1, 1, cuttings, 3]: x, y in model pixels,
+    /// score, best first) and, where there are identities, `identity` ([1, 1, cuttings, identities]: likelihoods).
     CentredInstances {
         /// Network pixels a model pixel, in cuttings.
         scale: f32,
@@ -150,8 +150,8 @@ pub enum WrittenDecoder {
         /// Width and height of a cutting, model pixels.
         crop: [u32; 2],
     },
-    /// Bottom-up: peaks of all animals, joined along the skeleton's edges: `pose/sleap/affinity_fields.rs`. Outputs: `keypoints`,
-    /// and `affinities` with x then y of a unit vector for each edge.
+    /// Bottom-up: peaks of all animals, joined along the skeleton's edges: `pose/sleap/affinity_fields.rs`. Outputs:
+    /// `keypoints`, and `affinities` with x then y of a unit vector for each edge.
     AffinityFields {
         /// Network pixels a model pixel.
         scale: f32,
@@ -174,8 +174,8 @@ pub enum WrittenDecoder {
         /// An animal with fewer keypoints is none.
         keypoints_min: u32,
     },
-    /// Bottom-up with identities: peaks of all animals, and a map a class that says whose they are: `pose/sleap/class_maps.rs`.
-    /// Outputs: `keypoints` and `identity`.
+    /// Bottom-up with identities: peaks of all animals, and a map a class that says whose they are:
+    /// `pose/sleap/class_maps.rs`. Outputs: `keypoints` and `identity`.
     ClassMaps {
         /// Network pixels a model pixel.
         scale: f32,

@@ -1,4 +1,4 @@
-//! Promise: heads of SLEAP-NN networks are read as SLEAP-NN itself reads them, and nothing in them brings a decoder down.
+//! Promise: heads of SLEAP-NN networks are read as SLEAP-NN reads them, and nothing in them brings a decoder down.
 //!
 //! `models/convert/parity_sleap.py --goldens` wrote the heads and SLEAP-NN's answers.
 

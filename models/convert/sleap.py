@@ -1,7 +1,7 @@
 """Imports networks of SLEAP-NN: `python -m convert.sleap SOURCE... -o DIR [--name N] [--size WxH] [--animals N]`.
 
-SOURCE is a training folder of sleap-nn (training_config.yaml and best.ckpt); for top-down two of them, centroid and centred instance
-in any order. Runs in a Python that has sleap-nn, onnx and onnxruntime.
+SOURCE is a training folder of sleap-nn (training_config.yaml and best.ckpt); for top-down two of them, centroid and centred
+instance in any order. Runs in a Python that has sleap-nn, onnx and onnxruntime.
 """
 
 import argparse
@@ -82,10 +82,11 @@ def plan(layer, names: list[str], size: tuple[int, int], animals: int) -> dict:
     if kind == "BottomUpMultiClassLayer":
         graph = Heads(network(layer, height, width), ["MultiInstanceConfmapsHead", "ClassMapsHead"])
         outputs = [("keypoints", layer.cms_output_stride), ("identity", layer.class_maps_output_stride)]
-        return {"graph": graph, "decoder": {"kind": "class-maps", **reading(layer)}, "outputs": outputs, "classes": layer.class_names}
+        decoder = {"kind": "class-maps", **reading(layer)}
+        return {"graph": graph, "decoder": decoder, "outputs": outputs, "classes": layer.class_names}
     if kind in ("TopDownLayer", "TopDownMultiClassLayer"):
         return top_down(layer, height, width, animals)
-    raise Refused(f"got a {kind}; allowed: single instance, top-down, bottom-up and their multi-class forms")
+    raise Refused(f"got a {kind}; allowed: single instance, top-down (both folders), bottom-up, their multi-class forms")
 
 
 def lines(layer, net: Network, names: list[str]) -> dict:
@@ -127,7 +128,8 @@ def top_down(layer, height: int, width: int, animals: int) -> dict:
     crop = {"centroid_min": of_first["score_min"], "crop": [int(crop_width), int(crop_height)]}
     outputs = [("keypoints", second.output_stride), ("centroids", first.output_stride)]
     outputs += [("identity", 1)] if classes else []
-    return {"graph": graph, "decoder": {"kind": "centred-instances", **reading(second), **crop}, "outputs": outputs, "classes": classes}
+    decoder = {"kind": "centred-instances", **reading(second), **crop}
+    return {"graph": graph, "decoder": decoder, "outputs": outputs, "classes": classes}
 
 
 def export(graph: torch.nn.Module, names: list[str], size: tuple[int, int], file: Path) -> list[tuple]:
@@ -208,7 +210,8 @@ def main() -> int:
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 2
-    print(f"{given.output}: model.onnx and model.toml; show it a picture with `cargo run --example poses_json -- {given.output} PICTURE.png`")
+    show = f"cargo run --example poses_json -- {given.output} PICTURE.png"
+    print(f"{given.output}: model.onnx and model.toml; show it a picture with `{show}`")
     return 0
 
 

@@ -54,9 +54,8 @@ def folder_of(heads: dict[str, torch.Tensor], model: Path, folder: Path) -> Path
     """A model folder that gives these heads, its contract that of an imported model with heads of these shapes."""
     folder.mkdir(parents=True, exist_ok=True)
     picture, weights = torch.zeros(1, 3, HEIGHT, WIDTH), folder / "model.onnx"
-    torch.onnx.export(
-        Said(heads.values()), (picture,), str(weights), input_names=["image"], output_names=list(heads), opset_version=17, dynamo=False
-    )
+    names = {"input_names": ["image"], "output_names": list(heads)}
+    torch.onnx.export(Said(heads.values()), (picture,), str(weights), **names, opset_version=17, dynamo=False)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     text = re.sub(r'sha256 = ".*"', f'sha256 = "{digest}"', (model / "model.toml").read_text())
     (folder / "model.toml").write_text(text)

@@ -23,7 +23,7 @@ def animal(dice: np.random.Generator, taken: list[np.ndarray]) -> np.ndarray:
 
 
 def draw(dice: np.random.Generator, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """A picture [HEIGHT, WIDTH, 3] of `count` animals, the colour of the first other than that of the second, and their keypoints."""
+    """A picture [HEIGHT, WIDTH, 3] of `count` animals in two colours by turns, and their keypoints."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     picture = dice.normal(30, 6, (HEIGHT, WIDTH, 3))
     animals = []
@@ -80,7 +80,12 @@ NETWORKS = {
     "instance": (2, {"centered_instance": {"confmaps": maps(2, anchor_part=None)}}, 2, 3, 1.0, 6),
     "bottom-up": (
         2,
-        {"bottomup": {"confmaps": maps(2, loss_weight=1.0), "pafs": {"edges": None, "sigma": 12.0, "output_stride": 4, "loss_weight": 20.0}}},
+        {
+            "bottomup": {
+                "confmaps": maps(2, loss_weight=1.0),
+                "pafs": {"edges": None, "sigma": 12.0, "output_stride": 4, "loss_weight": 20.0},
+            }
+        },
         2, 3, 1.0, 15,
     ),
     "bottom-up-classes": (

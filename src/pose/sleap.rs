@@ -1,4 +1,4 @@
-//! The kinds of heads that SLEAP-NN trains, read by its own rules: `sleap_nn.inference.layers` and `.ops` of version 0.3.
+//! The heads that SLEAP-NN trains, read by its own rules: `sleap_nn.inference.layers` and `.ops` of version 0.3.
 
 pub(super) mod affinity_fields;
 pub(super) mod centred_instances;
@@ -61,7 +61,8 @@ fn keypoint(at: InModel, score: f32, letterbox: &Letterbox) -> Option<Keypoint> 
     (at.is_finite() && !score.is_nan()).then_some(Keypoint { at, score: score.clamp(0.0, 1.0) })
 }
 
-/// Puts the centre of a pose where its keypoints are on average. False for a pose without keypoints, which is no animal.
+/// Puts the centre of a pose where its keypoints are on average. False for a pose without keypoints, which is no
+/// animal.
 fn settle_centre(pose: &mut Pose) -> bool {
     let found = pose.keypoints.iter().flatten();
     let (count, x, y) = found.fold((0.0, 0.0, 0.0), |(n, x, y), one| (n + 1.0, x + one.at.x, y + one.at.y));

@@ -1,4 +1,4 @@
-//! Heads that other frameworks' networks gave, and what those frameworks read from them, as `models/convert` wrote them down.
+//! Heads of other frameworks' networks, and what those frameworks read from them, as `models/convert` wrote them.
 
 use arenad::infer::{Head, Heads};
 use arenad::model::Contract;

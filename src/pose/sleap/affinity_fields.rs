@@ -58,7 +58,8 @@ impl AffinityFields {
         Ok(Self { keypoints: keypoints?, fields: fields?, reading, lines, edges, groups: Box::default() })
     }
 
-    /// One pose for each group of joined peaks; its score is the sum of its lines' over the number of the skeleton's edges.
+    /// One pose for each group of joined peaks; its score is the sum of its lines' over the number of the skeleton's
+    /// edges.
     pub(in crate::pose) fn read(&mut self, heads: &Heads, letterbox: &Letterbox) -> Poses {
         let mut poses = Poses::new();
         let (Some(keypoints), Some(fields)) = (self.keypoints.head(heads), self.fields.head(heads)) else {
@@ -110,7 +111,8 @@ impl AffinityFields {
         pairs.into_iter().map(connection).filter(|one| one.score >= self.lines.score_min).collect()
     }
 
-    /// How well the field agrees with the line between two peaks: the mean of their scalar products, less for a long line.
+    /// How well the field agrees with the line between two peaks: the mean of their scalar products, less for a long
+    /// line.
     fn score(&self, from: &Peak, to: &Peak, fields: &Head, edge: usize) -> f32 {
         let (dx, dy) = (to.x - from.x, to.y - from.y);
         let length = (dx * dx + dy * dy).sqrt();
@@ -120,7 +122,8 @@ impl AffinityFields {
         let mut sum = 0.0;
         for point in 0..self.lines.points {
             let at = share(point, last);
-            // The width of the only interval is told one part in 2^23 too wide, so that it is never 0; that decides ties.
+            // The width of the only interval is told one part in 2^23 too wide, so that it is never 0; that decides
+            // ties.
             let place = |from: f32, way: f32| (from + way / (1.0 + f32::EPSILON) * at) / self.fields.stride;
             let (x, y) = (place(from.x, dx), place(from.y, dy));
             sum += along_x.nearest(x, y) * ux + along_y.nearest(x, y) * uy;

@@ -30,7 +30,8 @@ impl ClassMaps {
         Ok(Self { keypoints: keypoints?, classes: classes?, reading })
     }
 
-    /// At most one pose a class; its score is the mean of its keypoints', its identity the mean of what the maps say there.
+    /// At most one pose a class; its score is the mean of its keypoints', its identity the mean of what the maps say
+    /// there.
     pub(in crate::pose) fn read(&self, heads: &Heads, letterbox: &Letterbox) -> Poses {
         let mut poses = Poses::new();
         let (Some(keypoints), Some(classes)) = (self.keypoints.head(heads), self.classes.head(heads)) else {
@@ -55,8 +56,8 @@ impl ClassMaps {
         self.classes.shape[1].min(MAX_ANIMALS)
     }
 
-    /// Gives the peaks of one keypoint to the classes: the pairs that are likeliest in all, of these those where the peak has no
-    /// likelier class.
+    /// Gives the peaks of one keypoint to the classes: the pairs that are likeliest in all, of these those where the
+    /// peak has no likelier class.
     fn share_out(&self, k: usize, peaks: super::Map, classes: &Head, members: &mut [Member], letterbox: &Letterbox) {
         let Reading { scale, score_min, patch } = self.reading;
         let peaks = peaks.peaks(score_min, patch);

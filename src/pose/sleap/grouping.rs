@@ -6,7 +6,8 @@ use heapless::Vec;
 
 /// Peaks in all.
 const ALL: usize = MAX_KEYPOINTS * PEAKS_MAX;
-/// Joins in all: an edge pairs each peak at most once, and a skeleton is assembled along at most so many edges as a tree has.
+/// Joins in all: an edge pairs each peak at most once, and a skeleton is assembled along at most so many edges as a
+/// tree has.
 const JOINS: usize = ALL;
 
 /// Two peaks that an edge joins: each its place among its keypoint's.
@@ -56,8 +57,9 @@ impl Groups {
         self.members.iter().copied().filter(move |peak| self.group_of(*peak) == Some(group))
     }
 
-    /// Joins two peaks: they make a new group, or the first one's group takes the second in. Two groups become one where they have
-    /// no keypoint in common; else only the second peak changes over. A first peak without a group leaves the second where it is.
+    /// Joins two peaks: they make a new group, or the first one's group takes the second in. Two groups become one
+    /// where they have no keypoint in common; else only the second peak changes over. A first peak without a group
+    /// leaves the second where it is.
     pub(super) fn join(&mut self, from: PeakId, to: PeakId, score: f32) {
         let _ = self.joins.push((from, score));
         match (self.group_of(from), self.group_of(to)) {

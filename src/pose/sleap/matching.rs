@@ -54,7 +54,8 @@ pub(super) fn match_least(costs: &Costs) -> Vec<(usize, usize), PEAKS_MAX> {
     pairs
 }
 
-/// For each of `long` columns, counted from 1, the row (from 1) that takes it; 0 for none. `short` rows, at most `long`.
+/// For each of `long` columns, counted from 1, the row (from 1) that takes it; 0 for none. `short` rows, at most
+/// `long`.
 fn columns_taken(short: usize, long: usize, cost: impl Fn(usize, usize) -> f64) -> [usize; PEAKS_MAX + 1] {
     // Column 0 stands for "the row being placed".
     let mut row_price = [0.0f64; PEAKS_MAX + 1];

@@ -59,8 +59,8 @@ impl Map<'_> {
 
     /// All peaks above `score_min` in reading order, at most `PEAKS_MAX` of them.
     ///
-    /// A cell is a peak when it is higher than its neighbours. Equal cells are one peak, in their middle, when they fit in a 2x2
-    /// block that nothing around reaches; wider ones are none.
+    /// A cell is a peak when it is higher than its neighbours. Equal cells are one peak, in their middle, when they fit
+    /// in a 2x2 block that nothing around reaches; wider ones are none.
     pub(super) fn peaks(&self, score_min: f32, patch: u32) -> Vec<Peak, PEAKS_MAX> {
         let mut found: Vec<Peak, PEAKS_MAX> = Vec::new();
         let lines = self.values.chunks_exact(self.columns.max(1)).enumerate();
@@ -105,7 +105,8 @@ impl Map<'_> {
         Some((x / count, y / count))
     }
 
-    /// The mean place of the `patch` x `patch` cells around one, each weighted by its value; what lies outside counts nothing.
+    /// The mean place of the `patch` x `patch` cells around one, each weighted by its value; what lies outside counts
+    /// nothing.
     fn refined(&self, row: isize, column: isize, score: f32, patch: u32) -> Peak {
         let mut peak = Peak { x: column as f32, y: row as f32, score };
         if patch > 0 {
