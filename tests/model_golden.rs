@@ -1,4 +1,4 @@
-//! Promise: the bundled model and the decoder give the poses that the Python reference gave when the model was exported.
+//! Promise: the bundled models and the decoder give the poses that the Python reference gave when they were exported.
 
 use arenad::config::{self, EngineChoice};
 use arenad::handover::{Colour, Frame, PictureSize, PixelFormat};
@@ -6,6 +6,7 @@ use arenad::model::Contract;
 use arenad::pose::PoseReader;
 use arenad::preprocess::Preprocessor;
 use arenad::stamp::Stamp;
+use std::path::{Path, PathBuf};
 
 #[derive(serde::Deserialize)]
 struct Wanted {
@@ -15,22 +16,32 @@ struct Wanted {
     keypoints: Vec<[f32; 3]>,
 }
 
-fn still() -> Frame {
-    let image = image::load_from_memory(include_bytes!("../models/socialbox/golden/still.png")).expect("a picture");
-    let image = image.to_rgb8();
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name).join("golden")
+}
+
+fn still(name: &str) -> Frame {
+    let image = image::open(golden(name).join("still.png")).expect("a picture").to_rgb8();
     let size = PictureSize { width: image.width(), height: image.height() };
     Frame::unpooled(PixelFormat::Rgb, size, Colour::default(), Stamp::default(), image.as_raw()).expect("a frame")
 }
 
 #[test]
-fn the_bundled_model_reads_the_golden_still_as_the_reference_does() {
-    let wanted: Vec<Wanted> =
-        serde_json::from_str(include_str!("../models/socialbox/golden/poses.json")).expect("poses");
-    let contract = Contract::bundled().expect("the bundled model");
+fn each_bundled_model_reads_its_golden_still_as_the_reference_does() {
+    for name in ["socialbox", "openfield"] {
+        check(name);
+    }
+}
+
+fn check(name: &str) {
+    let text = std::fs::read_to_string(golden(name).join("poses.json")).expect("a file");
+    let wanted: Vec<Wanted> = serde_json::from_str(&text).expect("poses");
+    assert!(!wanted.is_empty());
+    let contract = Contract::find(Some(Path::new(name))).expect("a bundled model");
     let built_in = config::Model { engine: EngineChoice::BuiltIn, threads: 1, ..config::Model::default() };
     let mut engine = arenad::infer::open(&contract, &built_in).expect("an engine");
     let mut input = vec![0.0; contract.input_len()];
-    let letterbox = Preprocessor::new(&contract).fill(&still(), &mut input);
+    let letterbox = Preprocessor::new(&contract).fill(&still(name), &mut input);
     let heads = engine.run(&input).expect("heads");
     let poses = PoseReader::new(&contract).expect("a reader").read(heads, &letterbox);
     assert_eq!(poses.len(), wanted.len());

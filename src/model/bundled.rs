@@ -13,11 +13,18 @@ pub struct Bundled {
 }
 
 /// All of them; the first is taken where no folder is named.
-pub const BUNDLED: &[Bundled] = &[Bundled {
-    name: "socialbox",
-    contract: include_str!("../../models/socialbox/model.toml"),
-    files: &[("model.onnx", include_bytes!("../../models/socialbox/model.onnx"))],
-}];
+pub const BUNDLED: &[Bundled] = &[
+    Bundled {
+        name: "socialbox",
+        contract: include_str!("../../models/socialbox/model.toml"),
+        files: &[("model.onnx", include_bytes!("../../models/socialbox/model.onnx"))],
+    },
+    Bundled {
+        name: "openfield",
+        contract: include_str!("../../models/openfield/model.toml"),
+        files: &[("model.onnx", include_bytes!("../../models/openfield/model.onnx"))],
+    },
+];
 
 impl Bundled {
     /// The model, checked like any other.
