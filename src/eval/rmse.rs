@@ -1,14 +1,14 @@
 //! How far keypoints lie from the truth, how many are found, and how many animals get their own name.
 
 use super::{TrueAnimal, TruePoint};
-use crate::handover::{Identity, Pose};
+use crate::handover::{Identity, MAX_KEYPOINTS, Pose};
 
 /// A pose whose keypoints lie further than this from an animal's on average is not that animal's, pixels.
 const MATCH_PX: f32 = 40.0;
 /// A keypoint further off than this was not found, pixels.
 const FOUND_PX: f32 = 15.0;
 /// Keypoints below this score are missing: the tracker's default.
-const KEYPOINT_SCORE_MIN: f32 = 0.2;
+const KEYPOINT_SCORE_MIN: f32 = 0.3;
 
 /// Which pose is which animal's: indexes of animal and pose, nearest pairs first, each at most once. The distance is the mean over
 /// the keypoints that are in view and that the pose has; animals that do not count get none.
@@ -43,7 +43,11 @@ fn apart(animal: &TrueAnimal, pose: &Pose) -> Option<f32> {
 #[derive(Clone, Debug, Default)]
 pub struct Fit {
     identities: usize,
-    squares: f64,
+    /// By keypoint: squared distances, and how many, of those in view that were given a place.
+    squares: [f64; MAX_KEYPOINTS],
+    given: [u64; MAX_KEYPOINTS],
+    /// The same of those found, all keypoints together.
+    found_squares: f64,
     found: u64,
     visible: u64,
     animals: u64,
@@ -77,19 +81,35 @@ impl Fit {
     }
 
     fn points(&mut self, points: &[TruePoint], pose: &Pose) {
-        for (point, found) in points.iter().zip(&pose.keypoints) {
-            let (Some(at), Some(found)) = (point.seen(), found) else { continue };
-            let away = found.at.distance(at);
-            if found.score >= KEYPOINT_SCORE_MIN && away <= FOUND_PX {
-                self.squares += f64::from(away).powi(2);
+        for (k, (point, given)) in points.iter().zip(&pose.keypoints).enumerate() {
+            let (Some(at), Some(given)) = (point.seen(), given) else { continue };
+            let away = given.at.distance(at);
+            if given.score < KEYPOINT_SCORE_MIN {
+                continue;
+            }
+            let square = f64::from(away).powi(2);
+            self.squares[k] += square;
+            self.given[k] += 1;
+            if away <= FOUND_PX {
+                self.found_squares += square;
                 self.found += 1;
             }
         }
     }
 
-    /// Root of the mean squared distance of keypoints in view that were found, pixels; `None` where none was.
+    /// Root of the mean squared distance of all keypoints in view that were given a place, pixels; `None` where none was.
     pub fn rmse_px(&self) -> Option<f64> {
-        (self.found > 0).then(|| (self.squares / self.found as f64).sqrt())
+        root_mean(self.squares.iter().sum(), self.given.iter().sum())
+    }
+
+    /// The same of keypoint `k` alone.
+    pub fn keypoint_rmse_px(&self, k: usize) -> Option<f64> {
+        root_mean(*self.squares.get(k)?, *self.given.get(k)?)
+    }
+
+    /// The same of all keypoints that were found within 15 px.
+    pub fn found_rmse_px(&self) -> Option<f64> {
+        root_mean(self.found_squares, self.found)
     }
 
     /// Share of the keypoints in view that were found within 15 px, 0 to 1.
@@ -106,6 +126,10 @@ impl Fit {
     pub fn identity_accuracy(&self) -> Option<f64> {
         share(self.named, self.asked)
     }
+}
+
+fn root_mean(squares: f64, count: u64) -> Option<f64> {
+    (count > 0).then(|| (squares / count as f64).sqrt())
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
@@ -146,9 +170,21 @@ mod tests {
         let mut fit = Fit::new(2);
         fit.add(&[animal(0, 0.0), animal(1, 100.0), animal(1, 300.0)], &[pose(0, 3.0), pose(0, 104.0)]);
         assert_eq!(fit.rmse_px(), Some(((9.0 + 16.0) / 2.0_f64).sqrt()));
+        assert_eq!(fit.keypoint_rmse_px(1), fit.rmse_px());
+        assert_eq!((fit.found_rmse_px(), fit.keypoint_rmse_px(2)), (fit.rmse_px(), None));
         assert_eq!(fit.keypoint_recall(), Some(4.0 / 6.0));
         assert_eq!(fit.animal_recall(), Some(2.0 / 3.0));
         assert_eq!(fit.identity_accuracy(), Some(0.5));
+    }
+
+    #[test]
+    fn a_keypoint_far_off_counts_in_the_whole_and_not_among_those_found() {
+        let mut far = pose(0, 0.0);
+        far.keypoints[1] = Some(Keypoint { at: at(30.0, 10.0), score: 0.9 });
+        let mut fit = Fit::new(1);
+        fit.add(&[animal(0, 0.0)], &[far]);
+        assert_eq!((fit.rmse_px(), fit.found_rmse_px()), (Some((900.0_f64 / 2.0).sqrt()), Some(0.0)));
+        assert_eq!((fit.keypoint_rmse_px(0), fit.keypoint_rmse_px(1)), (Some(0.0), Some(30.0)));
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Rival {
 pub(super) struct Compared {
     rivals: Vec<Rival>,
     heads: Vec<String>,
+    keypoints: Vec<String>,
     sums: Vec<Sums>,
 }
 
@@ -83,6 +84,7 @@ impl Compared {
         Self {
             sums: rivals.iter().map(|_| sums()).collect(),
             heads: written.outputs.iter().map(|output| output.name.clone()).collect(),
+            keypoints: written.keypoints.clone(),
             rivals,
         }
     }
@@ -109,6 +111,7 @@ impl Compared {
     /// What came out.
     pub(super) fn report(self, golden: &str) -> Report {
         let engine = self.rivals.first().map_or("none", |rival| rival.engine.name());
+        let keypoints = self.keypoints.len();
         let rows = self.rivals.iter().zip(&self.sums).map(|(rival, sums)| Row {
             precision: rival.precision,
             file: rival.name.clone(),
@@ -120,12 +123,14 @@ impl Compared {
                     oks_map: precision.mean(),
                     identity_accuracy: fit.identity_accuracy(),
                     rmse_px: fit.rmse_px(),
+                    found_rmse_px: fit.found_rmse_px(),
+                    keypoint_rmse_px: (0..keypoints).map(|k| fit.keypoint_rmse_px(k)).collect(),
                     keypoint_recall: fit.keypoint_recall(),
                     animal_recall: fit.animal_recall(),
                 }
             }),
         });
-        Report { engine, golden: golden.to_owned(), rows: rows.collect(), heads: self.heads }
+        Report { engine, golden: golden.to_owned(), rows: rows.collect(), heads: self.heads, keypoints: self.keypoints }
     }
 }
 

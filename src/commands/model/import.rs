@@ -17,6 +17,8 @@ const CARRIED: &[(&str, &str)] = &[
     ("__init__.py", include_str!("../../../models/convert/__init__.py")),
     ("contract.py", include_str!("../../../models/convert/contract.py")),
     ("deeplabcut.py", include_str!("../../../models/convert/deeplabcut.py")),
+    ("sleap.py", include_str!("../../../models/convert/sleap.py")),
+    ("sleap_graph.py", include_str!("../../../models/convert/sleap_graph.py")),
     ("yolo.py", include_str!("../../../models/convert/yolo.py")),
 ];
 
@@ -205,4 +207,23 @@ fn tried(contract: &Contract) -> Result<String, Failure> {
     let found = reader.read(heads, &Letterbox::fit(size, size)).len();
     let taken = taken.as_secs_f64() * 1e3;
     Ok(format!("  {:<12}on {name}, one frame in {taken:.1} ms; {found} animal(s) in an even picture", "runs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CARRIED;
+
+    #[test]
+    fn each_converter_finds_the_modules_that_it_imports() {
+        for (name, text) in CARRIED {
+            let own = text.lines().filter_map(|line| line.strip_prefix("from .")).filter_map(|rest| {
+                let (module, names) = rest.split_once(" import ")?;
+                Some(if module.is_empty() { names } else { module })
+            });
+            for module in own {
+                let file = format!("{}.py", module.trim());
+                assert!(CARRIED.iter().any(|(carried, _)| *carried == file), "{name} imports {file}");
+            }
+        }
+    }
 }

@@ -35,6 +35,9 @@ pub(super) struct Scores {
     pub(super) oks_map: Option<f64>,
     pub(super) identity_accuracy: Option<f64>,
     pub(super) rmse_px: Option<f64>,
+    pub(super) found_rmse_px: Option<f64>,
+    /// By keypoint.
+    pub(super) keypoint_rmse_px: Vec<Option<f64>>,
     pub(super) keypoint_recall: Option<f64>,
     pub(super) animal_recall: Option<f64>,
 }
@@ -46,8 +49,9 @@ type Figure = fn(&Scores) -> Option<f64>;
 const BOUNDED: [(&str, Figure); 2] =
     [("OKS mAP", |scores| scores.oks_map), ("identity accuracy", |scores| scores.identity_accuracy)];
 /// Those that are only told.
-const TOLD: [(&str, Figure); 3] = [
+const TOLD: [(&str, Figure); 4] = [
     ("RMSE px", |scores| scores.rmse_px),
+    ("RMSE px within 15 px", |scores| scores.found_rmse_px),
     ("keypoint recall", |scores| scores.keypoint_recall),
     ("animal recall", |scores| scores.animal_recall),
 ];
@@ -69,6 +73,7 @@ pub(super) struct Report {
     pub(super) engine: &'static str,
     pub(super) golden: String,
     pub(super) heads: Vec<String>,
+    pub(super) keypoints: Vec<String>,
     pub(super) rows: Vec<Row>,
 }
 
@@ -151,6 +156,13 @@ impl Report {
                     line(&format!("{figure}, {}", origin.word()), &mut self.rows.iter().map(cell));
                 });
             }
+            for (k, keypoint) in self.keypoints.iter().enumerate() {
+                let of = |row: &Row| row.scores[origin as usize].keypoint_rmse_px.get(k).copied().flatten();
+                let cell = |row: &Row| of(row).map_or("-".to_owned(), |v| format!("{v:.2}"));
+                if self.rows.first().and_then(of).is_some() {
+                    line(&format!("RMSE px of {keypoint}, {}", origin.word()), &mut self.rows.iter().map(cell));
+                }
+            }
         }
         for (index, head) in self.heads.iter().enumerate().filter(|_| self.rows.len() > 1) {
             let cell = |row: &Row| match (row.precision, row.differences.get(index)) {
@@ -178,7 +190,8 @@ impl Report {
                 json!({
                     "oks_map": scores.oks_map, "oks_map_loss": lost(BOUNDED[0].1),
                     "identity_accuracy": scores.identity_accuracy, "identity_accuracy_loss": lost(BOUNDED[1].1),
-                    "rmse_px": scores.rmse_px, "keypoint_recall": scores.keypoint_recall,
+                    "rmse_px": scores.rmse_px, "found_rmse_px": scores.found_rmse_px,
+                    "keypoint_rmse_px": scores.keypoint_rmse_px, "keypoint_recall": scores.keypoint_recall,
                     "animal_recall": scores.animal_recall,
                 })
             };

@@ -27,7 +27,7 @@ scores_on = "none"
 [[files]]
 name = "model.onnx"
 precision = "fp32"
-sha256 = "0"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 loss_max = 0.0
 [[outputs]]
 name = "maps"
