@@ -59,7 +59,7 @@ def contract(args, info: dict, scores: dict, settings: Decoder, files: list[File
     for head in HEADS[: 5 if identities else 4]:
         stride = KEYPOINT_STRIDE if head == "keypoints" else BODY_STRIDE
         outputs.append(Output(head, head, (1, channels[head], rows // stride, cols // stride), stride))
-    accuracy = round(scores["identity_accuracy"], 4) if identities else None
+    accuracy = round(scores["identity_accuracy"], 4) if "identity_accuracy" in scores else None
     return Contract(
         name=args.name,
         about=args.about,

@@ -13,7 +13,7 @@ MATCH_PX = 40.0
 # A keypoint further off than this was not found.
 FOUND_PX = 15.0
 # Keypoints below this score are missing: the tracker's default.
-KEYPOINT_SCORE_MIN = 0.3
+KEYPOINT_SCORE_MIN = 0.4
 
 
 def heads_of(deployed: Deployed, image: np.ndarray) -> list[np.ndarray]:
@@ -77,11 +77,11 @@ class Score:
         """The figures, by name.
 
         `rmse_px` is over every keypoint in view that was given a place; `rmse_found_px` over those found within FOUND_PX, and
-        `keypoints_far` is the share of the others among those in view.
+        `keypoints_far` is the share of the others among those in view. `identity_accuracy` only where animals have names.
         """
         away = np.array([one for part in self.away for one in part])
         near, visible = away[away <= FOUND_PX], max(sum(self.visible), 1)
-        return {
+        figures = {
             "rmse_px": root_mean(away),
             "rmse_found_px": root_mean(near),
             "median_px": float(np.median(away)) if len(away) else 0.0,
@@ -89,8 +89,8 @@ class Score:
             "keypoints_far": (len(away) - len(near)) / visible,
             "animal_recall": self.matched / max(self.animals, 1),
             "poses_per_animal": self.poses / max(self.animals, 1),
-            "identity_accuracy": self.named / max(self.marked, 1),
         }
+        return figures | ({"identity_accuracy": self.named / self.marked} if self.marked else {})
 
     def table(self) -> list[tuple[str, int, float, float, float]]:
         """By keypoint: name, how many were in view, share given a place, RMSE and median in px."""

@@ -17,7 +17,11 @@ pub const BUNDLED: &[Bundled] = &[
     Bundled {
         name: "socialbox",
         contract: include_str!("../../models/socialbox/model.toml"),
-        files: &[("model.onnx", include_bytes!("../../models/socialbox/model.onnx"))],
+        files: &[
+            ("model.onnx", include_bytes!("../../models/socialbox/model.onnx")),
+            ("model.int8.onnx", include_bytes!("../../models/socialbox/model.int8.onnx")),
+            ("model.u8.onnx", include_bytes!("../../models/socialbox/model.u8.onnx")),
+        ],
     },
     Bundled {
         name: "openfield",
