@@ -154,7 +154,7 @@ pub struct Tracker {
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { score_min: 0.3, keypoint_score_min: 0.4, coast: Duration::from_millis(400), name_min: 0.5 }
+        Self { score_min: 0.3, keypoint_score_min: 0.5, coast: Duration::from_millis(400), name_min: 0.5 }
     }
 }
 

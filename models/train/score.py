@@ -13,7 +13,7 @@ MATCH_PX = 40.0
 # A keypoint further off than this was not found.
 FOUND_PX = 15.0
 # Keypoints below this score are missing: the tracker's default.
-KEYPOINT_SCORE_MIN = 0.4
+KEYPOINT_SCORE_MIN = 0.5
 
 
 def heads_of(deployed: Deployed, image: np.ndarray) -> list[np.ndarray]:

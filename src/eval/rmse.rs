@@ -8,7 +8,7 @@ const MATCH_PX: f32 = 40.0;
 /// A keypoint further off than this was not found, pixels.
 const FOUND_PX: f32 = 15.0;
 /// Keypoints below this score are missing: the tracker's default.
-const KEYPOINT_SCORE_MIN: f32 = 0.4;
+const KEYPOINT_SCORE_MIN: f32 = 0.5;
 
 /// Which pose is which animal's: indexes of animal and pose, nearest pairs first, each at most once. The distance is the mean over
 /// the keypoints that are in view and that the pose has; animals that do not count get none.
