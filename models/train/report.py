@@ -79,7 +79,7 @@ def drawn(image: np.ndarray, still, poses, identities: list[tuple[str, str]] = (
     """The picture, brightened where it is dark, at twice its size, with labels as rings and answers as crosses."""
     lift = min(3.0, 110 / max(float(image.mean()), 1))
     image = cv2.resize(cv2.convertScaleAbs(image, alpha=max(lift, 1.0)), None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-    count = len(poses[0].keypoints) if poses else 1
+    count = still.state.shape[1] if still else len(poses[0].keypoints) if poses else 1
     for animal, states in zip(still.points, still.state) if still else ():
         for k, state in enumerate(states):
             if state > ABSENT:

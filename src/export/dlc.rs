@@ -1,6 +1,6 @@
 //! DeepLabCut's multi-animal CSV: four header rows, then one row a frame.
 
-use crate::handover::{Keypoint, Scene, State};
+use crate::handover::{Animal, Keypoint, MAX_ANIMALS, Scene, State, TrackId};
 use std::io::{self, Write};
 
 /// The name in the `scorer` row of everything that arenad writes.
@@ -13,18 +13,21 @@ pub const SCORER: &str = "arenad";
 ///
 /// A cell is empty where nothing was seen: a keypoint that is missing, an animal that is hidden, unseen or only *predicted* (the
 /// motion model's places are no observations), a frame that is missing. Animals whose name is withheld have no column and are
-/// left out. After the first row frame numbers have no hole: a missing frame is an empty row.
+/// left out. Where the model knows no identities at all, the individuals are `animal1` to `animal8`: a new track takes the first one
+/// that no track has, and keeps it as long as it lasts. After the first row frame numbers have no hole: a missing frame is an empty row.
 ///
 /// One cell is different: where the first row is wholly empty, its first cell is `NaN`. Of several header rows pandas, and with it
 /// DeepLabCut, takes a wholly empty row after them as the index's name, and the first frame would be lost.
 pub struct PosesCsv<W: Write> {
     out: W,
     keypoints: usize,
-    /// Keypoints of all identities.
+    /// Keypoints of all individuals.
     columns: usize,
+    /// Which track has which individual, where the model knows no identities.
+    nameless: Option<[Option<TrackId>; MAX_ANIMALS]>,
     /// The frame number that the next row should have; `None` before the first row.
     next: Option<u64>,
-    /// Identity by identity; kept so that no row allocates.
+    /// Individual by individual; kept so that no row allocates.
     points: Vec<Option<Keypoint>>,
     line: Vec<u8>,
 }
@@ -35,11 +38,13 @@ impl<W: Write> PosesCsv<W> {
     /// # Errors
     /// What `out` says.
     pub fn new(mut out: W, scorer: &str, keypoints: &[String], identities: &[String]) -> io::Result<Self> {
+        let nameless: Vec<String> = (1..=MAX_ANIMALS).map(|number| format!("animal{number}")).collect();
+        let individuals = if identities.is_empty() { &nameless } else { identities };
         let mut rows = ["scorer", "individuals", "bodyparts", "coords"].map(|name| name.as_bytes().to_vec());
-        for identity in identities {
+        for individual in individuals {
             for keypoint in keypoints {
                 for coord in ["x", "y", "likelihood"] {
-                    for (row, name) in rows.iter_mut().zip([scorer, identity, keypoint, coord]) {
+                    for (row, name) in rows.iter_mut().zip([scorer, individual, keypoint, coord]) {
                         row.push(b',');
                         push_name(row, name);
                     }
@@ -50,9 +55,26 @@ impl<W: Write> PosesCsv<W> {
             row.push(b'\n');
             out.write_all(row)?;
         }
-        let columns = keypoints.len() * identities.len();
+        let columns = keypoints.len() * individuals.len();
+        let nameless = identities.is_empty().then_some([None; MAX_ANIMALS]);
         let (points, line) = (vec![None; columns], Vec::with_capacity(4096));
-        Ok(Self { out, keypoints: keypoints.len(), columns, next: None, points, line })
+        Ok(Self { out, keypoints: keypoints.len(), columns, nameless, next: None, points, line })
+    }
+
+    /// Which individual's columns an animal's keypoints go to.
+    fn individual(&mut self, animal: &Animal) -> Option<usize> {
+        match &mut self.nameless {
+            None => animal.identity.map(|identity| usize::from(identity.0)),
+            Some(holders) => {
+                let track = animal.track?;
+                let place = holders
+                    .iter()
+                    .position(|holder| *holder == Some(track))
+                    .or_else(|| holders.iter().position(Option::is_none))?;
+                holders[place] = Some(track);
+                Some(place)
+            }
+        }
     }
 
     /// Writes one scene, and before it an empty row for each frame that its gaps name or that its number skips.
@@ -68,10 +90,14 @@ impl<W: Write> PosesCsv<W> {
         }
         let mut points = std::mem::take(&mut self.points);
         points.fill(None);
+        if let Some(holders) = &mut self.nameless {
+            let lasts = |track: TrackId| scene.animals.iter().any(|animal| animal.track == Some(track));
+            holders.iter_mut().for_each(|holder| *holder = holder.filter(|track| lasts(*track)));
+        }
         for animal in scene.animals.iter().filter(|animal| animal.state == State::Seen) {
-            let Some(identity) = animal.identity else { continue };
-            let of_identity = points.chunks_exact_mut(self.keypoints.max(1)).nth(usize::from(identity.0));
-            for (cell, keypoint) in of_identity.into_iter().flatten().zip(&animal.keypoints) {
+            let Some(individual) = self.individual(animal) else { continue };
+            let own = points.chunks_exact_mut(self.keypoints.max(1)).nth(individual);
+            for (cell, keypoint) in own.into_iter().flatten().zip(&animal.keypoints) {
                 *cell = *keypoint;
             }
         }
@@ -168,7 +194,7 @@ fn push_name(row: &mut Vec<u8>, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handover::{Animal, Gap, GapReason, Identity, MAX_KEYPOINTS};
+    use crate::handover::{Gap, GapReason, Identity, MAX_KEYPOINTS};
     use crate::space::InCamera;
 
     const HEADER: &str = "scorer,arenad,arenad,arenad,arenad,arenad,arenad\nindividuals,R,R,R,G,G,G\n\
@@ -218,6 +244,26 @@ mod tests {
         csv.write_scene(&scene(7, &[(Some(0), State::Predicted), (Some(1), State::Seen), (None, State::Seen)]))
             .unwrap();
         assert_eq!(body(csv), "7,,,,12.35,6.00,0.970\n");
+    }
+
+    #[test]
+    fn without_identities_a_track_keeps_its_columns_as_long_as_it_lasts() {
+        let shown = |frame, tracks: &[u32]| {
+            let mut scene = scene(frame, &vec![(None, State::Seen); tracks.len()]);
+            scene.animals.iter_mut().zip(tracks).for_each(|(animal, track)| animal.track = Some(TrackId(*track)));
+            scene
+        };
+        let mut csv = PosesCsv::new(Vec::new(), SCORER, &names(&["nose"]), &[]).unwrap();
+        for (frame, tracks) in [(0, &[5, 9][..]), (1, &[9, 12][..]), (2, &[9][..])] {
+            csv.write_scene(&shown(frame, tracks)).unwrap();
+        }
+        let text = String::from_utf8(csv.finish().unwrap()).unwrap();
+        let rows: Vec<Vec<bool>> =
+            text.lines().skip(4).map(|row| row.split(',').skip(1).map(|c| !c.is_empty()).collect()).collect();
+        let filled = |row: &[bool]| row.chunks(3).map(|animal| animal[0]).take(3).collect::<Vec<_>>();
+        let rows: Vec<_> = rows.iter().map(|row| filled(row)).collect();
+        assert_eq!(rows, [[true, true, false], [true, true, false], [false, true, false]]);
+        assert!(text.contains("individuals,animal1,animal1,animal1,animal2,"), "{text}");
     }
 
     #[test]
