@@ -35,7 +35,7 @@ impl Oks {
     }
 
     /// 1 for a perfect fit, towards 0 for none: the mean over the keypoints in view of `exp(-d² / (2 s² κ²))`, `s²` being
-    /// [`area`]. A keypoint that the pose lacks counts 0. `None` for an animal of which nothing is in view.
+    /// the size that its box gives. A keypoint that the pose lacks counts 0. `None` for an animal of which nothing is in view.
     pub fn similarity(&self, truth: &TrueAnimal, pose: &Pose) -> Option<f64> {
         let area = area(truth);
         let (mut sum, mut count) = (0.0, 0);
