@@ -6,6 +6,8 @@ import json
 import math
 from pathlib import Path
 
+from .fold import fold
+
 
 @dataclasses.dataclass
 class Output:
@@ -77,8 +79,10 @@ def table(head: str, fields: dict) -> list[str]:
 
 
 def write(folder: Path, contract: Contract) -> None:
-    """Writes `folder`/model.toml. The files of weights must be there: their hashes go in."""
+    """Writes `folder`/model.toml. The files of weights must be there: sizes in them are worked out beforehand, and their hashes go in."""
     c = contract
+    for file in c.files:
+        fold(folder / file.name)
     lines = ["# What the line needs to know of this model, written with its weights. No field has a default.", "contract = 1"]
     for key in ("name", "about", "keypoints", "skeleton", "left_right"):
         lines.append(f"{key} = {value(getattr(c, key))}")

@@ -17,6 +17,7 @@ const CARRIED: &[(&str, &str)] = &[
     ("__init__.py", include_str!("../../../models/convert/__init__.py")),
     ("contract.py", include_str!("../../../models/convert/contract.py")),
     ("deeplabcut.py", include_str!("../../../models/convert/deeplabcut.py")),
+    ("fold.py", include_str!("../../../models/convert/fold.py")),
     ("sleap.py", include_str!("../../../models/convert/sleap.py")),
     ("sleap_graph.py", include_str!("../../../models/convert/sleap_graph.py")),
     ("yolo.py", include_str!("../../../models/convert/yolo.py")),
