@@ -3,6 +3,7 @@
 mod affinity;
 mod centre;
 mod heatmap;
+mod pairing;
 mod sleap;
 mod yolo;
 

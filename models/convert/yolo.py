@@ -179,10 +179,6 @@ def widen(model) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Exports where needed, converts, says where the result is."""
-    try:
-        import onnx  # noqa: F401
-    except ImportError as error:
-        raise Refused(f"the package onnx is missing ({error}); pip install onnx") from error
     if args.source.suffix not in (".pt", ".onnx") or not args.source.is_file():
         raise Refused(f"{args.source}: allowed: a .pt or .onnx file that is there")
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):

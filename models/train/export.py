@@ -1,7 +1,6 @@
 """`python -m train.export`: a checkpoint becomes a model folder: model.onnx, model.toml and, on request, a golden answer."""
 
 import argparse
-import dataclasses
 import json
 from pathlib import Path
 

@@ -28,8 +28,8 @@ def blocks(labels: dlc.Labels, share: float) -> tuple[dlc.Labels, dlc.Labels]:
         held.update(indices[len(indices) - round(share * len(indices)) :])
     if not held or len(held) == len(labels.stills):
         raise SystemExit(f"got {len(labels.stills)} labelled frames; allowed: enough for {share:.0%} of a folder to be one; label more")
-    part = lambda keep: [index for index in range(len(labels.stills)) if (index in held) == keep]  # noqa: E731
-    return labels.part(part(False)), labels.part(part(True))
+    learnt = [index for index in range(len(labels.stills)) if index not in held]
+    return labels.part(learnt), labels.part(sorted(held))
 
 
 def main() -> None:

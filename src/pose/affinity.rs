@@ -5,11 +5,11 @@
 //! (`assembly.rs`). The answers of DeepLabCut's own package stand in `tests/data/import/`.
 
 mod assembly;
-mod pairing;
 mod piece;
 
 use super::PoseError;
 use super::heatmap::{Place, middle, usable};
+use super::pairing;
 use crate::handover::{Keypoint, MAX_ANIMALS, MAX_KEYPOINTS, Pose, Poses};
 use crate::infer::{Head, Heads};
 use crate::model::{Contract, WrittenPartAffinity};
@@ -154,13 +154,14 @@ impl PartAffinity {
             let field = [Map::of(fields, 2 * edge), Map::of(fields, 2 * edge + 1)];
             let sources = self.detections.get(self.first[*from]..self.first[from + 1]).unwrap_or(&[]);
             let targets = self.detections.get(self.first[*to]..self.first[to + 1]).unwrap_or(&[]);
-            let mut worth = pairing::Worth::default();
+            let mut worth = [[0.0; MAX_ANIMALS]; MAX_ANIMALS];
             for (row, source) in sources.iter().enumerate().take(MAX_ANIMALS) {
                 for (column, target) in targets.iter().enumerate().take(MAX_ANIMALS) {
                     worth[row][column] = affinity(field, source, target, &self.shares);
                 }
             }
-            let pairs = pairing::pairs(&worth, sources.len(), targets.len());
+            let pairs: [_; MAX_ANIMALS] =
+                pairing::pairs(sources.len(), targets.len(), |row, column| -f64::from(worth[row][column]));
             for (row, column) in pairs.iter().enumerate().filter_map(|(row, column)| Some((row, (*column)?))) {
                 let affinity = worth[row][column];
                 if affinity >= self.written.affinity_min {

@@ -1,38 +1,35 @@
-//! Which row goes with which column so that the sum of their worth is the largest: shortest augmenting paths on fixed arrays.
+//! Which row goes with which column at the least cost in all: shortest augmenting paths on fixed arrays.
 //!
 //! The method of Crouse 2016, doi:10.1109/TAES.2016.140952. Equal sums are decided as SciPy decides them, because the networks
 //! whose keypoints are paired here were judged with it.
 
-use crate::handover::MAX_ANIMALS;
-
-/// Worth of each pair, finite.
-pub(super) type Worth = [[f32; MAX_ANIMALS]; MAX_ANIMALS];
-
-/// The column of each row; `None` where there are fewer columns than rows. Both at most `MAX_ANIMALS`.
-pub(super) fn pairs(worth: &Worth, rows: usize, columns: usize) -> [Option<usize>; MAX_ANIMALS] {
-    let mut column_of = [None; MAX_ANIMALS];
-    let (rows, columns) = (rows.min(MAX_ANIMALS), columns.min(MAX_ANIMALS));
-    if rows <= columns {
-        let row_of = assign(rows, columns, |row, column| -f64::from(worth[row][column]));
-        for (column, row) in row_of.iter().enumerate() {
-            row.iter().for_each(|row| column_of[*row] = Some(column));
-        }
-    } else {
+/// The column of each row; `None` where there are fewer columns than rows. Both at most `N`; costs are finite.
+pub(super) fn pairs<const N: usize>(
+    rows: usize,
+    columns: usize,
+    cost: impl Fn(usize, usize) -> f64,
+) -> [Option<usize>; N] {
+    let (rows, columns) = (rows.min(N), columns.min(N));
+    if rows > columns {
         // Each of the fewer must find its place, so they are the rows.
-        let row_of = assign(columns, rows, |row, column| -f64::from(worth[column][row]));
-        column_of = row_of;
+        return assign(columns, rows, |row, column| cost(column, row));
+    }
+    let row_of: [Option<usize>; N] = assign(rows, columns, cost);
+    let mut column_of = [None; N];
+    for (column, row) in row_of.iter().enumerate() {
+        row.iter().for_each(|row| column_of[*row] = Some(column));
     }
     column_of
 }
 
 /// The row of each column at the least cost, no more rows than columns.
-fn assign(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> [Option<usize>; MAX_ANIMALS] {
-    let mut row_price = [0.0; MAX_ANIMALS];
-    let mut column_price = [0.0; MAX_ANIMALS];
-    let mut column_of = [None; MAX_ANIMALS];
-    let mut row_of: [Option<usize>; MAX_ANIMALS] = [None; MAX_ANIMALS];
+fn assign<const N: usize>(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> [Option<usize>; N] {
+    let mut row_price = [0.0; N];
+    let mut column_price = [0.0; N];
+    let mut column_of = [None; N];
+    let mut row_of: [Option<usize>; N] = [None; N];
     for row in 0..rows {
-        let mut path = Path::default();
+        let mut path = Path::new();
         let Some(end) =
             path.search(row, columns, &row_of, |row, column| cost(row, column) - row_price[row] - column_price[column])
         else {
@@ -61,29 +58,31 @@ fn assign(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> [O
 }
 
 /// One search for a free column.
-#[derive(Default)]
-struct Path {
+struct Path<const N: usize> {
     /// Cost of the path to the column where it ended.
     least: f64,
-    rows_seen: [bool; MAX_ANIMALS],
-    columns_seen: [bool; MAX_ANIMALS],
+    rows_seen: [bool; N],
+    columns_seen: [bool; N],
     /// Cost of the shortest path to each column.
-    shortest: [f64; MAX_ANIMALS],
+    shortest: [f64; N],
     /// The row before each column on that path.
-    from: [usize; MAX_ANIMALS],
+    from: [usize; N],
 }
 
-impl Path {
+impl<const N: usize> Path<N> {
+    fn new() -> Self {
+        Self { least: 0.0, rows_seen: [false; N], columns_seen: [false; N], shortest: [f64::INFINITY; N], from: [0; N] }
+    }
+
     fn search(
         &mut self,
         start: usize,
         columns: usize,
-        row_of: &[Option<usize>; MAX_ANIMALS],
+        row_of: &[Option<usize>; N],
         reduced: impl Fn(usize, usize) -> f64,
     ) -> Option<usize> {
-        self.shortest = [f64::INFINITY; MAX_ANIMALS];
         // The last column first, as SciPy does: this decides among equals.
-        let mut open: heapless::Vec<usize, MAX_ANIMALS> = (0..columns).rev().collect();
+        let mut open: heapless::Vec<usize, N> = (0..columns).rev().collect();
         let mut row = start;
         loop {
             self.rows_seen[row] = true;
@@ -114,6 +113,12 @@ impl Path {
 mod tests {
     use super::*;
 
+    type Worth = [[f32; 6]; 6];
+
+    fn largest(worth: &Worth, rows: usize, columns: usize) -> [Option<usize>; 6] {
+        pairs(rows, columns, |row, column| -f64::from(worth[row][column]))
+    }
+
     /// The largest sum, by trying all.
     fn best(worth: &Worth, rows: usize, columns: usize, row: usize, used: u32) -> f32 {
         if row == rows {
@@ -136,7 +141,7 @@ mod tests {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 *value = (seed >> 24) as f32 / 16.0;
             });
-            let pairs = pairs(&worth, rows, columns);
+            let pairs = largest(&worth, rows, columns);
             let sum: f32 = pairs.iter().enumerate().filter_map(|(r, c)| c.map(|c| worth[r][c])).sum();
             assert_eq!(pairs.iter().flatten().count(), rows.min(columns));
             assert!((sum - best(&worth, rows, columns, 0, 0)).abs() < 1e-3, "{rows}x{columns}: {sum}");
@@ -147,6 +152,6 @@ mod tests {
     fn among_equals_it_decides_as_scipy_does() {
         // scipy.optimize.linear_sum_assignment(numpy.zeros((2, 3)), maximize=True) gives the columns 0 and 1.
         let worth: Worth = Default::default();
-        assert_eq!(pairs(&worth, 2, 3)[..2], [Some(0), Some(1)]);
+        assert_eq!(largest(&worth, 2, 3)[..2], [Some(0), Some(1)]);
     }
 }
