@@ -46,7 +46,7 @@ def read(folders: list[str | Path], keypoints: list[str] | None = None, identiti
     `Visibility*.csv` beside a table says which points are covered. The first folder's names hold for all, or those given; a
     table may have them in another order or lack some (keypoints that it lacks are left open), but may have no others.
     """
-    stills, weights, shares = [], [], []
+    stills, counts, shares = [], [], []
     for word in map(str, folders):
         folder, share = split_share(word)
         tables = sorted(folder.rglob("CollectedData*.csv"))
@@ -58,9 +58,9 @@ def read(folders: list[str | Path], keypoints: list[str] | None = None, identiti
             keypoints, identities = keypoints or part.keypoints, part.identities if identities is None else identities
             mine += under_names(table, part, keypoints, identities)
         stills += mine
-        weights.append(np.full(len(mine), 1.0))
+        counts.append(len(mine))
         shares.append(share)
-    return Labels(keypoints, identities, stills, balanced(weights, shares))
+    return Labels(keypoints, identities, stills, balanced(counts, shares))
 
 
 def joined(first: Labels, second: Labels, share: float) -> Labels:
@@ -81,28 +81,24 @@ def split_share(word: str) -> tuple[Path, float | None]:
     return Path(folder), value
 
 
-def balanced(weights: list[np.ndarray], shares: list[float | None]) -> np.ndarray:
-    """How often each still is drawn, of sum 1: folders with a share get it, the others divide the rest by their size."""
+def balanced(counts: list[int], shares: list[float | None]) -> np.ndarray:
+    """How often each still is drawn, of sum 1: folders of so many stills with a share get it, the others divide the rest by their size."""
     told = sum(share for share in shares if share is not None)
-    rest = sum(len(one) for one, share in zip(weights, shares) if share is None)
+    rest = sum(count for count, share in zip(counts, shares) if share is None)
     if told >= 1 and rest:
         raise SystemExit(f"--labels: the shares sum to {told}; allowed: below 1 where other folders have none")
     scale = (1 - told) / rest if rest else 0
-    parts = [one * (scale if share is None else share / len(one)) for one, share in zip(weights, shares)]
-    all_of_them = np.concatenate(parts)
-    return all_of_them / all_of_them.sum()
+    weights = np.repeat([scale if share is None else share / count for count, share in zip(counts, shares)], counts)
+    return weights / weights.sum()
 
 
 def under_names(table: Path, part: Labels, keypoints: list[str], identities: list[str]) -> list[Still]:
     """The stills of one table with animals and keypoints in the order of the names that hold for all."""
-    strangers = [name for name in part.keypoints if name not in keypoints]
-    strangers += [name for name in part.identities if name not in identities]
-    if strangers and identities:
-        raise SystemExit(
-            f"{table}: has {', '.join(strangers)}; allowed: keypoints {keypoints} of {identities} or animals named {UNMARKED}…"
-        )
-    if strangers and any(name in part.keypoints for name in strangers):
-        raise SystemExit(f"{table}: has the keypoints {', '.join(strangers)}; allowed: {keypoints}")
+    if strange := [name for name in part.keypoints if name not in keypoints]:
+        raise SystemExit(f"{table}: has the keypoints {', '.join(strange)}; allowed: {keypoints}")
+    # Where nobody has an identity, every animal is one without.
+    if strange := [name for name in part.identities if identities and name not in identities]:
+        raise SystemExit(f"{table}: has the animals {', '.join(strange)}; allowed: {identities} or animals named {UNMARKED}…")
     order = [identities.index(name) for name in part.identities if name in identities]
     stills = []
     for still in part.stills:
