@@ -197,7 +197,7 @@ pub struct Identity(pub u8);
 pub struct Zone(pub u8);
 
 /// An unbroken run of poses of one animal. Numbered from 1, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId(pub u32);
 
 /// How an animal's place in a scene is known.

@@ -54,11 +54,25 @@ pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
     shares
 }
 
+/// What one pose's `sound` likelihoods, which count `weight` (0 to 1), say of each identity: logarithms.
+pub fn evidence(sound: &Shares, identities: usize, weight: f32) -> Shares {
+    let mut heard = [0.0; MAX_ANIMALS];
+    for (log, p) in heard[..identities].iter_mut().zip(sound) {
+        *log = weight * p.ln();
+    }
+    heard
+}
+
+/// The share of a belief that stays after `seconds`, with a pose or without.
+pub fn keeps(seconds: f64, seen: bool) -> f32 {
+    (-seconds / if seen { FADE_SEEN_S } else { FADE_UNSEEN_S }).exp() as f32
+}
+
 impl Belief {
-    /// Takes in one pose's `sound` likelihoods, which count `weight` (0 to 1).
-    pub fn hear(&mut self, sound: &Shares, identities: usize, weight: f32) {
-        for (log, p) in self.0[..identities].iter_mut().zip(sound) {
-            *log += weight * p.ln();
+    /// Takes `evidence` in.
+    pub fn hear(&mut self, heard: &Shares, identities: usize) {
+        for (log, more) in self.0[..identities].iter_mut().zip(heard) {
+            *log += more;
         }
         self.settle(identities);
     }
@@ -68,9 +82,8 @@ impl Belief {
         self.0[identity] -= FAR * (1.0 - reachable.clamp(0.0, 1.0));
     }
 
-    /// Lets `seconds` go by, with a pose or without.
-    pub fn fade(&mut self, seconds: f64, seen: bool) {
-        let keeps = (-seconds / if seen { FADE_SEEN_S } else { FADE_UNSEEN_S }).exp() as f32;
+    /// Keeps the share `keeps` (0 to 1) of what it says.
+    pub fn fade(&mut self, keeps: f32) {
         for log in &mut self.0 {
             *log *= keeps;
         }
@@ -192,7 +205,7 @@ mod tests {
         likelihood[..4].copy_from_slice(&shares);
         let mut belief = Belief::default();
         for _ in 0..times {
-            belief.hear(&sound(&likelihood, 4), 4, 0.2);
+            belief.hear(&evidence(&sound(&likelihood, 4), 4, 0.2), 4);
         }
         Candidate { belief, present: 1.0, name: None }
     }
@@ -263,7 +276,7 @@ mod tests {
         let mut likelihood = [0.0; MAX_ANIMALS];
         likelihood[..4].copy_from_slice(&[0.04, 0.9, 0.03, 0.03]);
         for _ in 0..15 {
-            belief.hear(&sound(&likelihood, 4), 4, newness(1.0 / 30.0));
+            belief.hear(&evidence(&sound(&likelihood, 4), 4, newness(1.0 / 30.0)), 4);
         }
         assert!(belief.shares(4)[1] > 0.5, "{belief:?}");
     }
@@ -282,7 +295,7 @@ mod tests {
         likelihood[0] = 1.0;
         let mut candidate = Candidate { present: 1.0, ..Candidate::default() };
         for _ in 0..100 {
-            candidate.belief.hear(&sound(&likelihood, 8), 8, 0.5);
+            candidate.belief.hear(&evidence(&sound(&likelihood, 8), 8, 0.5), 8);
         }
         let posterior = posterior(&[candidate; 8], 8);
         let sum: f32 = posterior.iter().map(|row| row[0]).sum();
