@@ -18,6 +18,8 @@ pub const MAX_KEYPOINTS: usize = 24;
 pub const MAX_ZONES: usize = 32;
 /// Most events that one frame can cause; what is beyond is counted in the ledger.
 pub const MAX_EVENTS: usize = 64;
+/// Most revisions that end with one frame: one of each track, and at the end of the stream one more.
+pub const MAX_REVISIONS: usize = 2 * MAX_ANIMALS;
 /// Most separate gaps noted before one frame; further ones are merged into the last.
 pub const MAX_GAPS: usize = 8;
 
@@ -416,7 +418,7 @@ pub struct Settled {
     /// The live name of each animal of the scene, in its order.
     pub live: Vec<LiveName, MAX_ANIMALS>,
     /// Revisions of names that end with this frame or just before it.
-    pub events: Vec<Event, MAX_ANIMALS>,
+    pub events: Vec<Event, MAX_REVISIONS>,
 }
 
 impl Settled {

@@ -5,10 +5,12 @@
 //! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
 
 mod assign;
+mod contact;
 mod cost;
 mod identity;
 mod known;
 mod motion;
+mod settle;
 mod told;
 
 use crate::config;
@@ -25,6 +27,8 @@ use identity::{Belief, Candidate, Shares};
 use known::{Known, View};
 use motion::Motion;
 use std::cmp::Ordering;
+pub use contact::Contacts;
+pub use settle::{MOST_WAITING, Settler};
 pub use told::{Exchange, Hearing, Sighting, Told};
 
 /// A pose at least this sure starts a track at once; a weaker one must be seen twice.

@@ -6,7 +6,7 @@ use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
 use arenad::export::PosesCsv;
-use arenad::handover::{Frame, Gaps};
+use arenad::handover::{Delivery, Frame, Gaps, Scene, Settled};
 use arenad::ledger::Ledger;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, file_info};
 use arenad::sink::files::FilesWriter;
@@ -34,6 +34,9 @@ pub struct Args {
     /// alone.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Writes poses.csv with the names as they were live, not as they were settled. The Parquet file holds both.
+    #[arg(long)]
+    live: bool,
     /// Keeps doubtful frames, with the answers as first labels, in OUT/labeled-data: a DeepLabCut folder to correct and train on.
     #[arg(long)]
     harvest: bool,
@@ -67,9 +70,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let files = FilesWriter::new(files, info, Arc::clone(&ledger)).map_err(fatal)?;
     let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
-    let mut replay = Replay { tracking, files, poses, harvest, failure: None };
+    let written = Written { files, poses, live: args.live, failure: None };
+    let mut replay = Replay { tracking, written, harvest };
     replay.play(source, &Arc::clone(&ledger), clock)?;
-    let written = replay.finish()?;
+    let written = replay.written.finish()?;
     report(&ledger, &engine, began.elapsed(), &args, &written);
     Ok(())
 }
@@ -111,9 +115,16 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
 /// From frames to files.
 struct Replay {
     tracking: Tracking,
+    written: Written,
+    harvest: Option<Harvester>,
+}
+
+/// The files, and the first thing that went wrong with them.
+struct Written {
     files: FilesWriter,
     poses: PosesCsv<BufWriter<File>>,
-    harvest: Option<Harvester>,
+    /// `poses` takes live scenes.
+    live: bool,
     failure: Option<Failure>,
 }
 
@@ -127,7 +138,7 @@ impl Replay {
             let unit = match unit {
                 Ok(unit) => unit,
                 Err(error) => {
-                    self.failure.get_or_insert(fatal(error));
+                    self.written.failure.get_or_insert(fatal(error));
                     break;
                 }
             };
@@ -144,12 +155,12 @@ impl Replay {
         }
         decode.flush(&mut |frame| self.take(frame));
         progress.done();
+        let written = &mut self.written;
+        self.tracking.settle_rest(&mut |settled| written.settled(&settled));
         let mut gaps = self.tracking.finish();
         gaps.extend(&decode.take_gaps());
-        if let Err(failure) = self.note(&gaps) {
-            self.failure.get_or_insert(failure);
-        }
-        match self.failure.take() {
+        written.missing(&gaps);
+        match written.failure.take() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -157,28 +168,41 @@ impl Replay {
 
     fn take(&mut self, frame: Frame) {
         let Some(delivery) = self.tracking.advance(frame) else { return };
-        if let Err(failure) = self.write(&delivery.scene) {
-            self.failure.get_or_insert(failure);
+        let written = &mut self.written;
+        if written.live {
+            written.poses(&delivery.scene);
         }
         if let Some(harvest) = &mut self.harvest {
             harvest.take(&delivery);
         }
+        let Delivery { scene, frame, .. } = delivery;
+        drop(frame);
+        self.tracking.settle(&scene, &mut |settled| written.settled(&settled));
+    }
+}
+
+impl Written {
+    fn settled(&mut self, settled: &Settled) {
+        if !self.live {
+            self.poses(&settled.scene);
+        }
+        self.files.write(settled);
     }
 
-    fn write(&mut self, scene: &arenad::handover::Scene) -> Result<(), Failure> {
-        self.poses.write_scene(scene).map_err(fatal)?;
-        self.files.write(scene);
-        Ok(())
+    fn poses(&mut self, scene: &Scene) {
+        if let Err(error) = self.poses.write_scene(scene) {
+            self.failure.get_or_insert(fatal(error));
+        }
     }
 
-    fn note(&mut self, gaps: &Gaps) -> Result<(), Failure> {
-        for gap in gaps.iter() {
-            for frame in gap.first..=gap.last {
-                self.poses.write_missing(frame).map_err(fatal)?;
+    /// The frames after the last scene.
+    fn missing(&mut self, gaps: &Gaps) {
+        for frame in gaps.iter().flat_map(|gap| gap.first..=gap.last) {
+            if let Err(error) = self.poses.write_missing(frame) {
+                self.failure.get_or_insert(fatal(error));
             }
         }
         self.files.note_gaps(gaps);
-        Ok(())
     }
 
     fn finish(mut self) -> Result<Vec<PathBuf>, Failure> {
@@ -209,6 +233,16 @@ fn report(ledger: &Ledger, engine: &str, took: Duration, args: &Args, written: &
         scenes as f64 / took.as_secs_f64().max(1e-9),
         took.as_secs_f64(),
     );
+    let (given, withheld) = (counters.names_given.get(), counters.names_withheld.get());
+    if given + withheld > 0 {
+        println!(
+            "{:.2} % of seen animals named live, {:.2} % settled; {} live names revised in {} runs",
+            share(given, given + withheld),
+            share((given + withheld).saturating_sub(counters.settled_withheld.get()), given + withheld),
+            counters.names_revised.get(),
+            counters.revisions.get(),
+        );
+    }
     if args.harvest {
         println!(
             "{} doubtful frames kept in {}, {} of them replaced, {} refused, {} failed",
@@ -223,4 +257,9 @@ fn report(ledger: &Ledger, engine: &str, took: Duration, args: &Args, written: &
     for file in written {
         println!("{}", file.display());
     }
+}
+
+/// Per cent.
+fn share(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
 }

@@ -200,6 +200,9 @@ fn read_tracker(mut section: Section<'_>) -> Tracker {
         keypoint_score_min: section.share("keypoint_score_min", default.keypoint_score_min),
         coast: section.millis("coast_ms", default.coast.as_millis() as u64, 0..=10_000),
         name_min: section.share("name_min", default.name_min),
+        settle: section.millis("settle_ms", default.settle.as_millis() as u64, 0..=10_000),
+        contact_size: section.decimal("contact_size", default.contact_size, 0.0..=10.0),
+        contact: section.millis("contact_ms", default.contact.as_millis() as u64, 0..=10_000),
     };
     section.finish();
     tracker
@@ -359,6 +362,7 @@ mod tests {
             ),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),
+            ("[tracker]\nsettle_ms = 10001\n", "tracker.settle_ms: got 10001; allowed: 0 to 10000"),
             ("[mqtt]\nport = 1883\n", "mqtt.host: is missing; write for example host = \"10.0.0.2\""),
             ("[mqtt]\nhost = \"h\"\nversion = 5\n", "mqtt.version: got 5; allowed: \"5\", \"3.1.1\""),
             (

@@ -3,13 +3,14 @@
 use super::{Daemon, Notice, Tracking, Witness};
 use crate::config::Camera;
 use crate::decode::{Decode, DecodeError};
-use crate::handover::{AccessUnit, Frame, GapReason, Line, Offer, Slot};
+use crate::handover::{AccessUnit, Delivery, Frame, GapReason, Line, Offer, Settled, Slot, Taken};
 use crate::ledger::Ledger;
 use crate::sink::net::NetHandle;
 use crate::sink::wire::CameraState;
 use crate::source::{self, Fate, SourceState};
 use crate::stamp::Clock;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// Tells the waiting thread when this one ends, also by a panic.
 pub(super) struct Farewell {
@@ -155,7 +156,10 @@ fn hand_over(frames: &Slot<Frame>, mut frame: Frame, ledger: &Ledger) {
     });
 }
 
-/// `track`: frames in, deliveries to every sink out.
+/// Without a frame for this long all that waits is settled: a track does not live on so long, so what comes later says nothing.
+const QUIET: Duration = Duration::from_millis(1500);
+
+/// `track`: frames in, deliveries to every sink out; then what these frames settle.
 pub(super) fn track(
     daemon: &Daemon,
     mut tracking: Tracking,
@@ -166,13 +170,24 @@ pub(super) fn track(
     let harvest = daemon.harvest.clone();
     move || {
         let mut first = true;
-        while let Some(frame) = frames.take() {
+        let mut settled = |settled: Settled| {
+            net.offer_settled(&settled);
+            if let Some(files) = &files {
+                files.offer(settled);
+            }
+        };
+        loop {
+            let frame = match frames.take_within(QUIET) {
+                Taken::Value(frame) => frame,
+                Taken::Nothing => {
+                    tracking.settle_rest(&mut settled);
+                    continue;
+                }
+                Taken::Closed => break,
+            };
             let Some(delivery) = tracking.advance(frame) else { continue };
             if let Some(witness) = &mut witness {
                 witness(&delivery);
-            }
-            if let Some(files) = &files {
-                files.offer(&delivery);
             }
             net.offer(&delivery);
             if let Some(harvest) = &harvest {
@@ -181,7 +196,12 @@ pub(super) fn track(
             if std::mem::take(&mut first) {
                 notices.offer(Notice::FirstScene);
             }
+            // The picture's buffer goes back before anything else is done.
+            let Delivery { scene, frame, .. } = delivery;
+            drop(frame);
+            tracking.settle(&scene, &mut settled);
         }
+        tracking.settle_rest(&mut settled);
         let mut gaps = tracking.finish();
         gaps.extend(&left.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(files) = &files

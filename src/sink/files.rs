@@ -20,14 +20,14 @@ pub use stream::StreamFile;
 pub use writer::FilesWriter;
 
 use crate::config;
-use crate::handover::{Delivery, GapReason, Gaps, Line, Offer, Scene, Taken};
+use crate::handover::{GapReason, Gaps, Line, Offer, Settled, Taken};
 use crate::ledger::Ledger;
 use crate::stamp::Clock;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Scenes that wait for the disk: 17 s at 30 frames/s, some 2 MB.
+/// Settled scenes that wait for the disk: 17 s at 30 frames/s, some 2 MB.
 const SCENES_WAITING: usize = 512;
 /// Longest wait of the thread when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ pub struct FilesHandle {
 }
 
 struct Shared {
-    scenes: Line<Scene>,
+    scenes: Line<Settled>,
     /// What the line had no room for since the last scene that it took. It travels with the next one, so that gaps stay in order.
     missing: Mutex<Gaps>,
     ledger: Arc<Ledger>,
@@ -90,8 +90,8 @@ impl FilesSink {
 
 impl FilesHandle {
     /// Never waits for the disk. A scene that finds no room is counted and told as a gap later.
-    pub fn offer(&self, delivery: &Delivery) {
-        self.shared.offer(delivery.scene.clone());
+    pub fn offer(&self, settled: Settled) {
+        self.shared.offer(settled);
     }
 
     /// Gaps that no scene carries.
@@ -116,14 +116,14 @@ impl Drop for FilesHandle {
 }
 
 impl Shared {
-    fn offer(&self, mut scene: Scene) {
+    fn offer(&self, mut settled: Settled) {
         let mut missing = lock(&self.missing);
-        missing.extend(&scene.gaps);
-        scene.gaps = std::mem::take(&mut missing);
-        if let Offer::Full(scene) | Offer::Closed(scene) = self.scenes.offer(scene) {
+        missing.extend(&settled.scene.gaps);
+        settled.scene.gaps = std::mem::take(&mut missing);
+        if let Offer::Full(settled) | Offer::Closed(settled) = self.scenes.offer(settled) {
             self.ledger.counters.rows_dropped.one();
-            *missing = scene.gaps;
-            missing.note_one(scene.stamp.frame, GapReason::Disk);
+            *missing = settled.scene.gaps;
+            missing.note_one(settled.scene.stamp.frame, GapReason::Disk);
         }
     }
 }
@@ -135,7 +135,7 @@ fn run(shared: &Shared, mut writer: FilesWriter, clock: Clock, flush_every: Dura
     loop {
         let wait = if writer.has_work() { Duration::ZERO } else { due.map_or(IDLE, |due| due.saturating_sub(now())) };
         match shared.scenes.take_within(wait) {
-            Taken::Value(scene) => writer.write(&scene),
+            Taken::Value(settled) => writer.write(&settled),
             Taken::Nothing => writer.work(),
             Taken::Closed => break,
         }

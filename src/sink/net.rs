@@ -1,7 +1,7 @@
 //! The thread `net`: the broker sink and the live page on one small runtime, and the handle through which the line reaches them.
 
 use crate::config;
-use crate::handover::Delivery;
+use crate::handover::{Delivery, Settled};
 use crate::ledger::Ledger;
 use crate::sink::feed::{About, Feed, Item, Known};
 use crate::sink::mqtt::{MqttError, MqttSink};
@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::watch;
 
-/// Scenes that wait for the `net` thread: four seconds at 60 frames/s. It is full only when that thread hangs.
-const SCENES_WAITING: usize = 256;
+/// Scenes, live and settled, that wait for the `net` thread: four seconds at 60 frames/s. It is full only when that thread hangs.
+const SCENES_WAITING: usize = 512;
 
 /// What the `net` thread needs.
 #[derive(Debug)]
@@ -128,6 +128,15 @@ impl NetHandle {
         }
         if let Some(door) = &self.door {
             door.offer(delivery, &self.ledger);
+        }
+    }
+
+    /// Hands one settled scene to the broker's side. Never waits; what does not fit is counted. The page shows live scenes only.
+    pub fn offer_settled(&self, settled: &Settled) {
+        if let Some(feed) = &self.feed
+            && !feed.offer(Item::Settled(settled.clone()))
+        {
+            self.ledger.counters.mqtt_dropped.add(1 + settled.events.len() as u64);
         }
     }
 

@@ -111,6 +111,27 @@ impl Belief {
         other.settle(identities);
     }
 
+    /// A belief with these weights, which need not sum to 1.
+    pub fn of_weights(weights: &Shares, identities: usize) -> Self {
+        let sum = weights[..identities].iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        let mut belief = Self::default();
+        for (log, weight) in belief.0[..identities].iter_mut().zip(weights) {
+            *log = (weight / sum).max(1e-6).ln();
+        }
+        belief.settle(identities);
+        belief
+    }
+
+    /// What two sources that know nothing of each other say together.
+    pub fn with(mut self, other: &Self, identities: usize) -> Self {
+        for (log, more) in self.0[..identities].iter_mut().zip(&other.0) {
+            *log += more;
+        }
+        let greatest = self.0[..identities].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        self.0[..identities].iter_mut().for_each(|log| *log -= greatest);
+        self
+    }
+
     /// The greatest becomes 0 and none is below `-MOST`.
     fn settle(&mut self, identities: usize) {
         let greatest = self.0[..identities].iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -9,8 +9,8 @@ use crate::stamp::Stamp;
 use crate::zones::Zones;
 use heapless::Vec;
 
-// Every gap, and for each identity at most: left, entered, and one of appeared and vanished.
-const _: () = assert!(MAX_GAPS + 3 * MAX_ANIMALS <= MAX_EVENTS);
+// Every gap, for each identity at most: left, entered, and one of appeared and vanished; and each pair's contact.
+const _: () = assert!(MAX_GAPS + 3 * MAX_ANIMALS + super::told::MAX_EXCHANGES <= MAX_EVENTS);
 
 /// A zone is left when the centre is this far outside, body sizes.
 const ZONE_MARGIN: f32 = 0.15;

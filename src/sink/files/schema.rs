@@ -16,10 +16,14 @@ pub const CAPTURED_ERROR_MS: &str = "captured_error_ms";
 pub const CAPTURE_CLOCK: &str = "capture_clock";
 /// How the animal's place is known, or `gap`.
 pub const STATE: &str = "state";
-/// The animal's live name; null when withheld.
+/// The animal's settled name; null when withheld.
 pub const IDENTITY: &str = "identity";
 /// Probability of the name; null when the animal was never seen.
 pub const P: &str = "p";
+/// The name that went out live; null when withheld, or when live had nothing here.
+pub const LIVE_IDENTITY: &str = "live_identity";
+/// Probability of the live name.
+pub const LIVE_P: &str = "live_p";
 /// Track number; null unless seen or predicted.
 pub const TRACK: &str = "track";
 /// Zone that holds the body centre.
@@ -79,6 +83,8 @@ fn columns(keypoints: &[String]) -> Vec<Field> {
         needed(STATE, DataType::Utf8),
         maybe(IDENTITY, DataType::Utf8),
         maybe(P, DataType::Float32),
+        maybe(LIVE_IDENTITY, DataType::Utf8),
+        maybe(LIVE_P, DataType::Float32),
         maybe(TRACK, DataType::UInt32),
         maybe(ZONE, DataType::Utf8),
         maybe(X, DataType::Float32),
@@ -135,6 +141,8 @@ mod tests {
                 "state",
                 "identity",
                 "p",
+                "live_identity",
+                "live_p",
                 "track",
                 "zone",
                 "x",

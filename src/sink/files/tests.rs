@@ -1,7 +1,7 @@
 //! What rolling files promise, on a disk that works and on one that does not.
 
 use super::*;
-use crate::handover::{Animal, GapReason, Identity, Keypoint, MAX_KEYPOINTS, State, TrackId, Zone};
+use crate::handover::{Animal, GapReason, Identity, Keypoint, LiveName, MAX_KEYPOINTS, Scene, State, TrackId, Zone};
 use crate::sink::disk::faulty::FaultyDisk;
 use crate::space::InCamera;
 use crate::stamp::{Stamp, WallTime};
@@ -65,7 +65,7 @@ fn open_writer(folder: &Path) -> FilesWriter {
 }
 
 fn write(writer: &mut FilesWriter, frames: impl IntoIterator<Item = u64>) {
-    frames.into_iter().for_each(|frame| writer.write(&scene(frame)));
+    frames.into_iter().for_each(|frame| writer.write(&Settled::as_live(scene(frame))));
 }
 
 /// Every file below, sorted, as paths below the folder.
@@ -145,9 +145,9 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
         ..animal(Some(1))
     };
     first.animals.push(unseen).expect("room");
-    writer.write(&first);
+    writer.write(&Settled::as_live(first.clone()));
     let nobody = Scene { stamp: Stamp { frame: 4, ..first.stamp }, ..Scene::default() };
-    writer.write(&nobody);
+    writer.write(&Settled::as_live(nobody));
     let files = writer.finish().expect("finishes");
     assert_eq!(files, [folder.path().join("a1/2026-11-21/063300.423.parquet")]);
     let batch = read(&files[0]);
@@ -155,6 +155,8 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
     assert_eq!(numbers(&batch, "frame"), [1, 3, 3, 3, 4].map(Some));
     assert_eq!(words(&batch, "state"), ["gap", "seen", "seen", "unseen", "unseen"].map(word));
     assert_eq!(words(&batch, "identity"), [None, word("R"), None, word("G"), None]);
+    assert_eq!(words(&batch, "live_identity"), words(&batch, "identity"));
+    assert_eq!(floats(&batch, "live_p"), floats(&batch, "p"));
     assert_eq!(words(&batch, "zone"), [None, word("Nest"), word("Nest"), None, None]);
     assert_eq!(words(&batch, "capture_clock")[..2], [None, word("recording")]);
     assert_eq!(words(&batch, "gap_reason"), [word("late"), None, None, None, None]);
@@ -166,6 +168,21 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
     assert_eq!(batch["tail_score"].null_count(), 5);
     let about = ParquetRecordBatchReaderBuilder::try_new(File::open(&files[0]).expect("opens")).expect("is parquet");
     assert_eq!(about.schema().metadata().get("arenad.run").map(String::as_str), Some("2026-11-21T06:33:00.423000Z"));
+}
+
+#[test]
+fn the_live_name_stands_beside_the_settled_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut writer = open_writer(folder.path());
+    let mut settled = Settled::as_live(scene(0));
+    settled.live[0] = LiveName { identity: Some(Identity(1)), p: Some(0.75) };
+    settled.live[1] = LiveName::default();
+    writer.write(&settled);
+    let files = writer.finish().expect("finishes");
+    let batch = read(&files[0]);
+    assert_eq!(words(&batch, "identity"), ["R", "G"].map(|name| Some(name.to_owned())));
+    assert_eq!(words(&batch, "live_identity"), [Some("G".to_owned()), None]);
+    assert_eq!(floats(&batch, "live_p"), [Some(0.75), None]);
 }
 
 #[test]
@@ -333,7 +350,7 @@ fn a_disk_that_stays_full_leaves_a_gap_and_the_daemon_goes_on() {
     disk.mend();
     let mut last = scene(5002);
     last.gaps.note(crate::handover::Gap { first: 5000, last: 5001, reason: GapReason::Late });
-    writer.write(&last);
+    writer.write(&Settled::as_live(last));
     write(&mut writer, 5003..5500);
     writer.finish().expect("finishes");
     assert_accounted(folder.path(), 5500, "after an outage of 499 s");
@@ -429,8 +446,7 @@ fn the_thread_writes_what_it_was_offered_and_ends_once() {
     let ledger = Arc::<Ledger>::default();
     let handle = FilesSink::start(config(folder.path()), info(), Arc::clone(&ledger), Clock::new()).expect("starts");
     for frame in 0..20 {
-        let steps = Default::default();
-        handle.offer(&Delivery { scene: scene(frame), events: Default::default(), steps, frame: None });
+        handle.offer(Settled::as_live(scene(frame)));
     }
     let mut gaps = Gaps::default();
     gaps.note_one(20, GapReason::Inference);
@@ -445,14 +461,15 @@ fn the_thread_writes_what_it_was_offered_and_ends_once() {
 #[test]
 fn scenes_without_room_are_counted_and_told_as_gaps_of_the_next_that_finds_some() {
     let shared = Shared { scenes: Line::new(1), missing: Mutex::default(), ledger: Arc::default() };
-    shared.offer(scene(0));
+    let offer = |scene| shared.offer(Settled::as_live(scene));
+    offer(scene(0));
     let mut second = scene(2);
     second.gaps.note_one(1, GapReason::Late);
-    shared.offer(second);
-    shared.offer(scene(3));
-    assert_eq!(shared.scenes.take().map(|scene| scene.stamp.frame), Some(0));
-    shared.offer(scene(4));
-    let fourth = shared.scenes.take().expect("there was room again");
+    offer(second);
+    offer(scene(3));
+    assert_eq!(shared.scenes.take().map(|settled| settled.scene.stamp.frame), Some(0));
+    offer(scene(4));
+    let fourth = shared.scenes.take().expect("there was room again").scene;
     let ranges: Vec<_> = fourth.gaps.iter().map(|gap| (gap.first, gap.last, gap.reason)).collect();
     assert_eq!(ranges, [(1, 1, GapReason::Late), (2, 3, GapReason::Disk)]);
     assert_eq!(shared.ledger.counters.rows_dropped.get(), 2);

@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::stream::{OpenStream, Torn};
 use super::{FileInfo, FilesError, names, schema};
 use crate::config;
-use crate::handover::{Gaps, Scene};
+use crate::handover::{Gaps, Settled};
 use crate::ledger::Ledger;
 use crate::sink::disk::{Disk, SystemDisk};
 use crate::stamp::{Clock, Elapsed, WallTime};
@@ -97,8 +97,9 @@ impl FilesWriter {
         self
     }
 
-    /// Takes a scene and the gaps before it. What the disk does not take is held, then given up, counted and told as a gap later.
-    pub fn write(&mut self, scene: &Scene) {
+    /// Takes a settled scene and the gaps before it. What the disk does not take is held, then given up, counted and told as a gap later.
+    pub fn write(&mut self, settled: &Settled) {
+        let scene = &settled.scene;
         self.elapsed.advance(scene.stamp.captured);
         self.last_captured = scene.stamp.captured;
         if self.schema.is_none() {
@@ -107,7 +108,7 @@ impl FilesWriter {
         self.rotate_if_due();
         self.missing.extend_gaps(&scene.gaps);
         self.push_missing();
-        self.rows.push_scene(scene);
+        self.rows.push_scene(settled);
         let waiting = self.elapsed.total().saturating_sub(self.rows_since);
         if waiting >= self.config.flush_every || self.rows.len() >= ROWS_HELD {
             self.flush();

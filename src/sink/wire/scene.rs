@@ -1,11 +1,11 @@
-//! The twin of a scene: one message a frame, small.
+//! The twin of a scene, live or settled: one message a frame, small.
 
 use super::{Names, Rfc3339, VERSION, clock_word, millis, pixels, tenth, thousandth};
-use crate::handover::{Animal, Keypoints, Scene, Vanished};
+use crate::handover::{Animal, Keypoints, LiveName, Scene, Settled, Vanished};
 use crate::stamp::WallTime;
 use serde::{Serialize, Serializer};
 
-/// One scene, as in `docs/schemas/scene.json`.
+/// One scene, as in `docs/schemas/scene.json`, or settled as in `docs/schemas/settled.json`.
 #[derive(Debug, Serialize)]
 pub struct SceneMessage<'a> {
     v: u8,
@@ -24,12 +24,22 @@ pub struct SceneMessage<'a> {
 pub struct AnimalMessage<'a> {
     id: &'a str,
     p: f32,
+    /// Only in a settled scene.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveMessage<'a>>,
     track: Option<u32>,
     state: &'static str,
     zone: Option<&'a str>,
     centre: Option<[f32; 2]>,
     vanished: Option<VanishedMessage<'a>>,
     keypoints: KeypointMap<'a>,
+}
+
+/// The name that went out live.
+#[derive(Debug, Serialize)]
+pub struct LiveMessage<'a> {
+    id: &'a str,
+    p: Option<f32>,
 }
 
 /// Where a hidden animal was last seen.
@@ -75,6 +85,15 @@ impl<'a> SceneMessage<'a> {
             animals: scene.animals.iter().map(|animal| AnimalMessage::new(names, animal)).collect(),
         }
     }
+
+    /// The message for a settled scene: each animal with its live name beside the settled one.
+    pub fn settled(names: &'a Names, settled: &'a Settled, now: WallTime) -> Self {
+        let mut message = Self::new(names, &settled.scene, now);
+        for (animal, live) in message.animals.iter_mut().zip(&settled.live) {
+            animal.live = Some(LiveMessage::new(names, live));
+        }
+        message
+    }
 }
 
 impl<'a> AnimalMessage<'a> {
@@ -82,6 +101,7 @@ impl<'a> AnimalMessage<'a> {
         Self {
             id: names.identity(animal.identity),
             p: thousandth(animal.p),
+            live: None,
             track: animal.track.map(|track| track.0),
             state: animal.state.word(),
             zone: names.zone(animal.zone),
@@ -89,6 +109,12 @@ impl<'a> AnimalMessage<'a> {
             vanished: animal.vanished.as_ref().map(|vanished| VanishedMessage::new(names, vanished)),
             keypoints: KeypointMap { names: &names.keypoints, keypoints: &animal.keypoints },
         }
+    }
+}
+
+impl<'a> LiveMessage<'a> {
+    fn new(names: &'a Names, live: &LiveName) -> Self {
+        Self { id: names.identity(live.identity), p: live.p.map(thousandth) }
     }
 }
 
