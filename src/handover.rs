@@ -424,7 +424,8 @@ pub struct Settled {
 impl Settled {
     /// A scene that is settled as it went out live.
     pub fn as_live(scene: Scene) -> Self {
-        let live = scene.animals.iter().map(|animal| LiveName { identity: animal.identity, p: Some(animal.p) }).collect();
+        let live =
+            scene.animals.iter().map(|animal| LiveName { identity: animal.identity, p: Some(animal.p) }).collect();
         Self { scene, live, events: Vec::new() }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::Sighting;
 use crate::handover::{
-    Animal, Event, Gaps, Identity, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State, Vanished,
-    Zone,
+    Animal, Event, Gaps, Identity, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State, Vanished, Zone,
 };
 use crate::stamp::Stamp;
 use crate::zones::Zones;
