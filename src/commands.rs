@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod demo;
+mod eval;
 mod export;
 mod model;
 mod progress;
@@ -45,6 +46,8 @@ pub enum Command {
     Rehearse(rehearse::Args),
     /// Turns rolling files into another format.
     Export(export::Args),
+    /// Judges poses by the truth: keypoints, names, swaps, as a table or JSON.
+    Eval(eval::Args),
     /// Looks after model folders: what a contract says, whether it is kept.
     Model(model::Args),
     /// Times each step alone and the line whole.
@@ -175,6 +178,7 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Rehearse(args) => rehearse::run(args),
         Command::Export(args) => export::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Model(args) => model::run(args),
         Command::Bench(args) => bench::run(args),
     };

@@ -123,7 +123,7 @@ const ROOMS: &[Room] = &[
         ],
         touches: &["threads", "async", "clock", "log"],
     },
-    Room { name: "eval", imports: &["config", "model", "zones"], touches: &["disk", "serde"] },
+    Room { name: "eval", imports: &["config", "model", "zones", "export"], touches: &["disk", "serde"] },
     Room { name: "export", imports: &["config", "model", "sink"], touches: &["disk", "columns", "serde"] },
     Room { name: "commands", imports: &[ALL], touches: &[ALL] },
     Room { name: "main", imports: &[ALL], touches: &["process", "threads", "log", "terminal"] },
