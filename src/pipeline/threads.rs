@@ -190,6 +190,9 @@ pub(super) fn track(
                 witness(&delivery);
             }
             net.offer(&delivery);
+            if let Some(files) = &files {
+                files.offer_live(&delivery.scene);
+            }
             if let Some(harvest) = &harvest {
                 harvest.offer(&delivery);
             }

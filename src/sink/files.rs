@@ -10,6 +10,7 @@ mod pause;
 mod rows;
 pub mod schema;
 mod stream;
+mod unsettled;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -20,15 +21,15 @@ pub use stream::StreamFile;
 pub use writer::FilesWriter;
 
 use crate::config;
-use crate::handover::{GapReason, Gaps, Line, Offer, Settled, Taken};
+use crate::handover::{GapReason, Gaps, Line, Offer, Scene, Settled, Taken};
 use crate::ledger::Ledger;
 use crate::stamp::Clock;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Settled scenes that wait for the disk: 17 s at 30 frames/s, some 2 MB.
-const SCENES_WAITING: usize = 512;
+/// Scenes that wait for the disk, live and settled: 17 s at 30 frames/s, some 5 MB.
+const SCENES_WAITING: usize = 1024;
 /// Longest wait of the thread when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -60,8 +61,17 @@ pub struct FilesHandle {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What the line hands to the thread.
+#[allow(clippy::large_enum_variant)] // Nearly all are scenes, and a box would be an allocation a frame on the tracking thread.
+enum Item {
+    /// A live scene: kept in case of a crash until it is settled.
+    Live(Scene),
+    /// A settled scene: rows.
+    Settled(Settled),
+}
+
 struct Shared {
-    scenes: Line<Settled>,
+    scenes: Line<Item>,
     /// What the line had no room for since the last scene that it took. It travels with the next one, so that gaps stay in order.
     missing: Mutex<Gaps>,
     ledger: Arc<Ledger>,
@@ -89,6 +99,12 @@ impl FilesSink {
 }
 
 impl FilesHandle {
+    /// Takes a live scene, which is on the disk in time should the daemon crash before it is settled. Never waits for the disk.
+    pub fn offer_live(&self, scene: &Scene) {
+        // One that finds no room is still to be settled, and counted then.
+        let _ = self.shared.scenes.offer(Item::Live(scene.clone()));
+    }
+
     /// Never waits for the disk. A scene that finds no room is counted and told as a gap later.
     pub fn offer(&self, settled: Settled) {
         self.shared.offer(settled);
@@ -120,7 +136,9 @@ impl Shared {
         let mut missing = lock(&self.missing);
         missing.extend(&settled.scene.gaps);
         settled.scene.gaps = std::mem::take(&mut missing);
-        if let Offer::Full(settled) | Offer::Closed(settled) = self.scenes.offer(settled) {
+        if let Offer::Full(Item::Settled(settled)) | Offer::Closed(Item::Settled(settled)) =
+            self.scenes.offer(Item::Settled(settled))
+        {
             self.ledger.counters.rows_dropped.one();
             *missing = settled.scene.gaps;
             missing.note_one(settled.scene.stamp.frame, GapReason::Disk);
@@ -135,7 +153,8 @@ fn run(shared: &Shared, mut writer: FilesWriter, clock: Clock, flush_every: Dura
     loop {
         let wait = if writer.has_work() { Duration::ZERO } else { due.map_or(IDLE, |due| due.saturating_sub(now())) };
         match shared.scenes.take_within(wait) {
-            Taken::Value(settled) => writer.write(&settled),
+            Taken::Value(Item::Settled(settled)) => writer.write(&settled),
+            Taken::Value(Item::Live(scene)) => writer.note_live(&scene),
             Taken::Nothing => writer.work(),
             Taken::Closed => break,
         }

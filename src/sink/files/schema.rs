@@ -56,6 +56,12 @@ pub const META_ARENA: &str = "arenad.arena";
 pub const META_RUN: &str = "arenad.run";
 /// Metadata: the model's name.
 pub const META_MODEL: &str = "arenad.model";
+/// Metadata: whether `identity` is settled, or, in the rows that a crash left, as it was live.
+pub const META_NAMES: &str = "arenad.names";
+/// The names are settled.
+pub const NAMES_SETTLED: &str = "settled";
+/// The names are as they were live.
+pub const NAMES_LIVE: &str = "live";
 /// Metadata: names of the body parts, a JSON list.
 pub const META_KEYPOINTS: &str = "arenad.keypoints";
 /// Metadata: pairs of body parts, a JSON list of lists.
@@ -111,6 +117,7 @@ fn metadata(info: &FileInfo, run: WallTime) -> BTreeMap<String, String> {
         (META_ARENA, info.arena.clone()),
         (META_RUN, run.rfc3339().to_string()),
         (META_MODEL, info.model.clone()),
+        (META_NAMES, NAMES_SETTLED.to_owned()),
         (META_KEYPOINTS, list(&info.keypoints)),
         (META_SKELETON, serde_json::json!(info.skeleton).to_string()),
         (META_IDENTITIES, list(&info.identities)),

@@ -265,6 +265,75 @@ fn a_crash_before_the_stream_was_removed_leaves_one_copy() {
     assert_eq!(tree(folder.path()), ["a1/2026-11-21/063300.123.parquet"]);
 }
 
+/// Frames that a writer saw live, and how many of them were settled when it was dropped without a word.
+fn crashed(folder: &Path, live: u64, settled: u64) {
+    let mut writer = open_writer(folder);
+    for frame in 0..live {
+        let mut scene = scene(frame);
+        if frame == 25 {
+            scene.stamp.frame = 27;
+            scene.gaps.note(crate::handover::Gap { first: 25, last: 26, reason: GapReason::Late });
+        }
+        writer.note_live(&scene);
+    }
+    write(&mut writer, 0..settled);
+    writer.flush();
+}
+
+#[test]
+fn a_crash_leaves_the_live_rows_of_what_was_not_settled() {
+    for settled in [0, 1, 10, 25] {
+        let folder = tempfile::tempdir().expect("folder");
+        crashed(folder.path(), 26, settled);
+        assert!(folder.path().join("a1/unsettled.live").exists());
+        let files = open_writer(folder.path()).finish().expect("finishes");
+        assert_accounted(folder.path(), 28, "after a crash");
+        let names = |file: &PathBuf| {
+            let file = ParquetRecordBatchReaderBuilder::try_new(File::open(file).expect("opens")).expect("is parquet");
+            file.schema().metadata().get("arenad.names").cloned().expect("says")
+        };
+        let rows: usize = files.iter().map(|file| read(file).num_rows()).sum();
+        assert_eq!(rows, 26 * 2 + 1, "none twice");
+        let all: Vec<_> = files.iter().map(names).collect();
+        assert_eq!(all, if settled == 0 { vec!["live"] } else { vec!["settled", "live"] });
+        assert!(tree(folder.path()).iter().all(|name| name.ends_with(".parquet")), "{:?}", tree(folder.path()));
+    }
+}
+
+#[test]
+fn a_crash_between_the_settled_rows_and_the_live_ones_tells_no_frame_twice() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a1/unsettled.live");
+    let mut writer = open_writer(folder.path());
+    (0..20).for_each(|frame| writer.note_live(&scene(frame)));
+    writer.flush();
+    let before = fs::read(&path).expect("stands");
+    write(&mut writer, 0..12);
+    writer.flush();
+    drop(writer);
+    fs::write(&path, before).expect("writes");
+    let files = open_writer(folder.path()).finish().expect("finishes");
+    assert_accounted(folder.path(), 20, "after a crash");
+    assert_eq!(files.iter().map(|file| read(file).num_rows()).sum::<usize>(), 40);
+}
+
+#[test]
+fn nothing_unsettled_is_left_at_the_end_and_nonsense_in_its_place_is_survived() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut writer = open_writer(folder.path());
+    (0..20).for_each(|frame| writer.note_live(&scene(frame)));
+    writer.flush();
+    let bytes = fs::read(folder.path().join("a1/unsettled.live")).expect("stands");
+    write(&mut writer, 0..20);
+    writer.finish().expect("finishes");
+    assert_eq!(tree(folder.path()), ["a1/2026-11-21/063300.123.parquet"]);
+    for length in (0..bytes.len()).step_by(97) {
+        fs::write(folder.path().join("a1/unsettled.live"), &bytes[..length]).expect("writes");
+        open_writer(folder.path()).finish().expect("finishes");
+        assert_eq!(tree(folder.path()), ["a1/2026-11-21/063300.123.parquet"], "cut at {length}");
+    }
+}
+
 #[test]
 fn files_rotate_by_time_and_by_size() {
     let folder = tempfile::tempdir().expect("folder");
@@ -462,14 +531,18 @@ fn the_thread_writes_what_it_was_offered_and_ends_once() {
 fn scenes_without_room_are_counted_and_told_as_gaps_of_the_next_that_finds_some() {
     let shared = Shared { scenes: Line::new(1), missing: Mutex::default(), ledger: Arc::default() };
     let offer = |scene| shared.offer(Settled::as_live(scene));
+    let take = || match shared.scenes.take() {
+        Some(Item::Settled(settled)) => settled.scene,
+        _ => panic!("a settled scene waits"),
+    };
     offer(scene(0));
     let mut second = scene(2);
     second.gaps.note_one(1, GapReason::Late);
     offer(second);
     offer(scene(3));
-    assert_eq!(shared.scenes.take().map(|settled| settled.scene.stamp.frame), Some(0));
+    assert_eq!(take().stamp.frame, 0);
     offer(scene(4));
-    let fourth = shared.scenes.take().expect("there was room again").scene;
+    let fourth = take();
     let ranges: Vec<_> = fourth.gaps.iter().map(|gap| (gap.first, gap.last, gap.reason)).collect();
     assert_eq!(ranges, [(1, 1, GapReason::Late), (2, 3, GapReason::Disk)]);
     assert_eq!(shared.ledger.counters.rows_dropped.get(), 2);
