@@ -2,7 +2,7 @@
 
 use super::Track;
 use crate::handover::{
-    Animal, Event, Gaps, Identity, Keypoints, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State, Vanished,
+    Animal, Event, Gaps, Identity, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State, Vanished,
     Zone,
 };
 use crate::space::InCamera;
@@ -127,6 +127,7 @@ impl Known {
             centre: sight.map(|sight| sight.last.at),
             zone: sight.and_then(|sight| sight.last.zone),
             keypoints: [None; MAX_KEYPOINTS],
+            predicted: KeypointSet::default(),
             vanished: sight.map(|sight| sight.last),
         }
     }
@@ -164,6 +165,7 @@ fn shown(track: &Track, identity: Option<Identity>, zone: Option<Zone>, coast_s:
         Some(identity) => track.shares[usize::from(identity.0)],
         None => track.shares.iter().copied().fold(0.0, f32::max),
     };
+    let keypoints = if track.seen() { track.keypoints } else { moved(track, coast_s) };
     Animal {
         identity,
         p: p.clamp(0.0, 1.0),
@@ -171,7 +173,8 @@ fn shown(track: &Track, identity: Option<Identity>, zone: Option<Zone>, coast_s:
         state: if track.seen() { State::Seen } else { State::Predicted },
         centre: Some(track.place()),
         zone,
-        keypoints: if track.seen() { track.keypoints } else { moved(track, coast_s) },
+        keypoints,
+        predicted: if track.seen() { KeypointSet::default() } else { KeypointSet::present(&keypoints) },
         vanished: None,
     }
 }
