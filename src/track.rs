@@ -21,14 +21,14 @@ use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
 use crate::zones::Zones;
 use assign::{Costs, Pairs, assign};
+pub use contact::Contacts;
 use cost::Expected;
 use heapless::Vec;
 use identity::{Belief, Candidate, Shares};
 use known::{Known, View};
 use motion::Motion;
-use std::cmp::Ordering;
-pub use contact::Contacts;
 pub use settle::{MOST_WAITING, Settler};
+use std::cmp::Ordering;
 pub use told::{Exchange, Hearing, Sighting, Told};
 
 /// A pose at least this sure starts a track at once; a weaker one must be seen twice.

@@ -56,7 +56,10 @@ fn settled_scenes_are_as_promised() {
     assert_eq!(json["animals"][0]["id"], "R");
     assert_eq!(json["animals"][0]["live"], serde_json::json!({"id": "G", "p": 0.625}));
     assert_eq!(json["animals"][3]["live"], serde_json::json!({"id": "?", "p": null}));
-    assert!(check("scene", &json).is_err() && check("settled", &sent(&SceneMessage::new(&about.names, &settled.scene, clock.wall()))[0]).is_err());
+    assert!(
+        check("scene", &json).is_err()
+            && check("settled", &sent(&SceneMessage::new(&about.names, &settled.scene, clock.wall()))[0]).is_err()
+    );
 }
 
 #[test]

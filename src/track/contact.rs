@@ -85,7 +85,8 @@ impl Pair {
 
 /// Between the nearest body parts, or, where one shows none, between the centres. Camera pixels.
 fn distance(a: &Animal, b: &Animal) -> f32 {
-    let ends = a.keypoints.iter().flatten().flat_map(|a| b.keypoints.iter().flatten().map(move |b| a.at.distance(b.at)));
+    let ends =
+        a.keypoints.iter().flatten().flat_map(|a| b.keypoints.iter().flatten().map(move |b| a.at.distance(b.at)));
     let parts = ends.fold(f32::INFINITY, f32::min);
     if parts.is_finite() {
         return parts;
@@ -111,6 +112,7 @@ mod tests {
             state,
             centre: Some(InCamera { x, y: 0.0 }),
             zone: None,
+            predicted: Default::default(),
             keypoints: Default::default(),
             vanished: None,
         }
@@ -122,7 +124,8 @@ mod tests {
         let mut told = vec![];
         for (frame, x) in distances.iter().enumerate() {
             let captured = WallTime(frame as i64 * 100_000_000);
-            let mut scene = Scene { stamp: Stamp { frame: frame as u64, captured, ..Stamp::default() }, ..Scene::default() };
+            let mut scene =
+                Scene { stamp: Stamp { frame: frame as u64, captured, ..Stamp::default() }, ..Scene::default() };
             let second = at(x.unwrap_or(0.0), 1, if x.is_some() { State::Seen } else { State::Hidden });
             scene.animals.extend([at(0.0, 0, State::Seen), second]);
             let mut events = Vec::new();

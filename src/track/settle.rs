@@ -122,12 +122,8 @@ impl Settler {
         self.known.age(step_ns as f64 / 1e9);
         self.followed.advance(&first.told, first.at_ns);
         sightings.iter().for_each(|sighting| self.followed.note(sighting, first.at_ns));
-        let view = View {
-            zones: &self.zones,
-            identities: self.identities,
-            size: first.told.size,
-            coast_s: self.coast_s,
-        };
+        let view =
+            View { zones: &self.zones, identities: self.identities, size: first.told.size, coast_s: self.coast_s };
         let scene = self.known.tell(&sightings, &view, first.stamp, &first.gaps);
         let live = scene.animals.iter().map(|animal| live_name(animal, &first.live)).collect();
         let mut settled = Settled { scene, live, events: Vec::new() };

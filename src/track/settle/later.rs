@@ -13,10 +13,7 @@ use heapless::Vec;
 pub(super) type Later = Vec<(TrackId, Belief), MAX_ANIMALS>;
 
 /// What all frames after the first of `frames` say about the tracks of the first.
-pub(super) fn later<'a>(
-    mut frames: impl DoubleEndedIterator<Item = &'a Told>,
-    identities: usize,
-) -> Later {
+pub(super) fn later<'a>(mut frames: impl DoubleEndedIterator<Item = &'a Told>, identities: usize) -> Later {
     let Some(mut frame) = frames.next_back() else { return Later::new() };
     let mut after: Later = frame.tracks.iter().map(|hearing| (hearing.track, Belief::default())).collect();
     while let Some(before) = frames.next_back() {

@@ -43,9 +43,8 @@ impl Revised {
             let _ = going.push(run);
         }
         for run in &self.runs {
-            let goes_on = |other: &Run| {
-                (other.revision.track, other.revision.first) == (run.revision.track, run.revision.first)
-            };
+            let goes_on =
+                |other: &Run| (other.revision.track, other.revision.first) == (run.revision.track, run.revision.first);
             if !going.iter().any(goes_on) {
                 // There is room: a frame has no more tracks than animals, and each ends one run at most, here and in `end`.
                 let _ = settled.events.push(Event::IdentityRevised(run.revision));
