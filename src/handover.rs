@@ -174,6 +174,46 @@ pub struct Keypoint {
 /// The body parts of one animal; `None` is missing. Indexed as `keypoints` in `model.toml`.
 pub type Keypoints = [Option<Keypoint>; MAX_KEYPOINTS];
 
+/// Some of the keypoints, by their index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct KeypointSet(u32);
+
+// Each index has its bit.
+const _: () = assert!(MAX_KEYPOINTS <= u32::BITS as usize);
+
+impl KeypointSet {
+    /// Those that are not missing.
+    pub fn present(keypoints: &Keypoints) -> Self {
+        keypoints.iter().enumerate().filter(|(_, keypoint)| keypoint.is_some()).map(|(index, _)| index).collect()
+    }
+
+    /// Adds one; an index beyond `MAX_KEYPOINTS` is no keypoint's and changes nothing.
+    pub fn insert(&mut self, index: usize) {
+        if index < MAX_KEYPOINTS {
+            self.0 |= 1 << index;
+        }
+    }
+
+    /// Whether this one is among them.
+    pub fn contains(self, index: usize) -> bool {
+        index < MAX_KEYPOINTS && self.0 >> index & 1 == 1
+    }
+
+    /// None is.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<usize> for KeypointSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(indexes: I) -> Self {
+        indexes.into_iter().fold(Self::default(), |mut set, index| {
+            set.insert(index);
+            set
+        })
+    }
+}
+
 /// The keypoints of one animal in one frame, not yet anybody's.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Pose {
@@ -255,6 +295,8 @@ pub struct Animal {
     pub zone: Option<Zone>,
     /// Body parts, camera pixels; all `None` unless seen or predicted.
     pub keypoints: Keypoints,
+    /// Which of them were not seen in this frame: their places follow from the frames before. All, when predicted.
+    pub predicted: KeypointSet,
     /// Where it vanished, when hidden.
     pub vanished: Option<Vanished>,
 }
@@ -433,6 +475,14 @@ impl Settled {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in_and_no_index_beyond_the_last() {
+        let set: KeypointSet = [0, MAX_KEYPOINTS - 1, MAX_KEYPOINTS, usize::MAX].into_iter().collect();
+        let inside: std::vec::Vec<_> = (0..100).filter(|index| set.contains(*index)).collect();
+        assert_eq!(inside, [0, MAX_KEYPOINTS - 1]);
+        assert!(KeypointSet::present(&[None; MAX_KEYPOINTS]).is_empty() && !set.is_empty());
+    }
 
     #[test]
     fn gaps_that_continue_each_other_are_one() {

@@ -112,6 +112,7 @@ mod tests {
             state,
             centre: Some(InCamera { x, y: 0.0 }),
             zone: None,
+            predicted: Default::default(),
             keypoints: Default::default(),
             vanished: None,
         }

@@ -2,7 +2,8 @@
 
 use super::Sighting;
 use crate::handover::{
-    Animal, Event, Gaps, Identity, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State, Vanished, Zone,
+    Animal, Event, Gaps, Identity, KeypointSet, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State,
+    Vanished, Zone,
 };
 use crate::stamp::Stamp;
 use crate::zones::Zones;
@@ -125,6 +126,7 @@ impl Known {
             centre: sight.map(|sight| sight.last.at),
             zone: sight.and_then(|sight| sight.last.zone),
             keypoints: [None; MAX_KEYPOINTS],
+            predicted: KeypointSet::default(),
             vanished: sight.map(|sight| sight.last),
         }
     }
@@ -166,6 +168,7 @@ fn shown(track: &Sighting, identity: Option<Identity>, zone: Option<Zone>) -> An
         centre: Some(track.at),
         zone,
         keypoints: track.keypoints,
+        predicted: if track.seen { KeypointSet::default() } else { KeypointSet::present(&track.keypoints) },
         vanished: None,
     }
 }

@@ -70,6 +70,7 @@ pub fn scene(stamp: Stamp) -> Scene {
         centre: Some(InCamera { x: 10.0, y: 6.0 }),
         zone: Some(Zone(0)),
         keypoints,
+        predicted: KeypointSet::default(),
         vanished: None,
     };
     let last = Vanished { at: InCamera { x: 40.0, y: 20.0 }, frame: 1, zone: Some(Zone(1)) };
@@ -81,6 +82,7 @@ pub fn scene(stamp: Stamp) -> Scene {
         centre: Some(last.at),
         zone: Some(Zone(1)),
         keypoints: [None; MAX_KEYPOINTS],
+        predicted: KeypointSet::default(),
         vanished: Some(last),
     };
     let unseen = Animal {
@@ -92,7 +94,13 @@ pub fn scene(stamp: Stamp) -> Scene {
         vanished: None,
         ..hidden.clone()
     };
-    let withheld = Animal { identity: None, p: 0.3, state: State::Predicted, ..seen.clone() };
+    let withheld = Animal {
+        identity: None,
+        p: 0.3,
+        state: State::Predicted,
+        predicted: KeypointSet::present(&keypoints),
+        ..seen.clone()
+    };
     let mut gaps = Gaps::default();
     if stamp.frame == 2 {
         gaps.note_one(1, GapReason::Late);

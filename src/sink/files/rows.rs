@@ -5,7 +5,9 @@ use super::{FileInfo, FilesError, schema};
 use crate::handover::{Animal, Gap, Identity, LiveName, Settled, Zone};
 use crate::space::InCamera;
 use crate::stamp::{CaptureClock, Stamp, WallTime};
-use arrow_array::builder::{Float32Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder};
+use arrow_array::builder::{
+    BooleanBuilder, Float32Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ struct Columns {
     centre: [Float32Builder; 2],
     /// x, y and score of each keypoint.
     keypoints: Vec<[Float32Builder; 3]>,
+    /// Whether each keypoint was seen; null where it is missing.
+    seen: Vec<BooleanBuilder>,
     gap_frames: UInt64Builder,
     gap_reason: StringBuilder,
 }
@@ -107,8 +111,9 @@ impl Rows {
 
 impl Columns {
     fn new(keypoints: usize) -> Self {
+        let seen = (0..keypoints).map(|_| BooleanBuilder::default()).collect();
         let keypoints = (0..keypoints).map(|_| Default::default()).collect();
-        Self { keypoints, ..Self::default() }
+        Self { keypoints, seen, ..Self::default() }
     }
 
     fn push_when(&mut self, stamp: &Stamp) {
@@ -132,13 +137,14 @@ impl Columns {
         let zone = animal.zone.and_then(|Zone(index)| info.zones.get(usize::from(index)));
         self.zone.append_option(zone.map(|zone| zone.name.as_str()));
         append_point(&mut self.centre, animal.centre);
-        for (index, column) in self.keypoints.iter_mut().enumerate() {
+        for (index, (column, seen)) in self.keypoints.iter_mut().zip(&mut self.seen).enumerate() {
             let keypoint = animal.keypoints.get(index).copied().flatten();
             let keypoint = keypoint.filter(|keypoint| keypoint.at.is_finite() && keypoint.score.is_finite());
             let [x, y, score] = column;
             x.append_option(keypoint.map(|keypoint| keypoint.at.x));
             y.append_option(keypoint.map(|keypoint| keypoint.at.y));
             score.append_option(keypoint.map(|keypoint| keypoint.score));
+            seen.append_option(keypoint.map(|_| !animal.predicted.contains(index)));
         }
     }
 
@@ -153,6 +159,7 @@ impl Columns {
         self.zone.append_null();
         append_point(&mut self.centre, None);
         self.keypoints.iter_mut().flatten().for_each(Float32Builder::append_null);
+        self.seen.iter_mut().for_each(BooleanBuilder::append_null);
     }
 
     fn push_gap(&mut self, gap: Gap) {
@@ -180,8 +187,11 @@ impl Columns {
             Arc::new(self.track.finish_cloned()),
             Arc::new(self.zone.finish_cloned()),
         ];
-        let floats = self.centre.iter().chain(self.keypoints.iter().flatten());
-        arrays.extend(floats.map(|column| Arc::new(column.finish_cloned()) as ArrayRef));
+        arrays.extend(self.centre.iter().map(|column| Arc::new(column.finish_cloned()) as ArrayRef));
+        for (numbers, seen) in self.keypoints.iter().zip(&self.seen) {
+            arrays.extend(numbers.iter().map(|column| Arc::new(column.finish_cloned()) as ArrayRef));
+            arrays.push(Arc::new(seen.finish_cloned()));
+        }
         arrays.push(Arc::new(self.gap_frames.finish_cloned()));
         arrays.push(Arc::new(self.gap_reason.finish_cloned()));
         arrays

@@ -37,8 +37,10 @@ pub const GAP_FRAMES: &str = "gap_frames";
 /// Why the frames of a gap are missing.
 pub const GAP_REASON: &str = "gap_reason";
 
-/// Endings of a keypoint's three columns, after its name.
+/// Endings of a keypoint's three columns of numbers, after its name.
 pub const KEYPOINT_ENDINGS: [&str; 3] = ["_x", "_y", "_score"];
+/// Ending of the column after these: whether the keypoint was seen in this frame.
+pub const SEEN_ENDING: &str = "_seen";
 /// The state of a row that stands for missing frames.
 pub const GAP: &str = "gap";
 /// The state of the one row of a frame in which no animal is known.
@@ -98,6 +100,7 @@ fn columns(keypoints: &[String]) -> Vec<Field> {
     ];
     for name in keypoints {
         columns.extend(KEYPOINT_ENDINGS.map(|ending| maybe(&format!("{name}{ending}"), DataType::Float32)));
+        columns.push(maybe(&format!("{name}{SEEN_ENDING}"), DataType::Boolean));
     }
     columns.push(maybe(GAP_FRAMES, DataType::UInt64));
     columns.push(maybe(GAP_REASON, DataType::Utf8));
@@ -157,6 +160,7 @@ mod tests {
                 "nose_x",
                 "nose_y",
                 "nose_score",
+                "nose_seen",
                 "gap_frames",
                 "gap_reason"
             ]

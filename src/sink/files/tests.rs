@@ -47,6 +47,7 @@ fn animal(identity: Option<u8>) -> Animal {
         centre: Some(InCamera { x: 1.5, y: 2.5 }),
         zone: Some(Zone(0)),
         keypoints,
+        predicted: Default::default(),
         vanished: None,
     }
 }

@@ -1,7 +1,7 @@
 //! The twin of a scene, live or settled: one message a frame, small.
 
 use super::{Names, Rfc3339, VERSION, clock_word, millis, pixels, tenth, thousandth};
-use crate::handover::{Animal, Keypoints, LiveName, Scene, Settled, Vanished};
+use crate::handover::{Animal, KeypointSet, Keypoints, LiveName, Scene, Settled, Vanished};
 use crate::stamp::WallTime;
 use serde::{Serialize, Serializer};
 
@@ -33,6 +33,7 @@ pub struct AnimalMessage<'a> {
     centre: Option<[f32; 2]>,
     vanished: Option<VanishedMessage<'a>>,
     keypoints: KeypointMap<'a>,
+    predicted: KeypointNames<'a>,
 }
 
 /// The name that went out live.
@@ -55,6 +56,25 @@ pub struct VanishedMessage<'a> {
 pub struct KeypointMap<'a> {
     names: &'a [String],
     keypoints: &'a Keypoints,
+}
+
+/// Names of some body parts.
+#[derive(Debug)]
+pub struct KeypointNames<'a> {
+    names: &'a [String],
+    set: KeypointSet,
+}
+
+impl Serialize for KeypointNames<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq;
+        let named = || self.names.iter().enumerate().filter(|(index, _)| self.set.contains(*index));
+        let mut list = serializer.serialize_seq(Some(named().count()))?;
+        for (_, name) in named() {
+            list.serialize_element(name)?;
+        }
+        list.end()
+    }
 }
 
 impl Serialize for KeypointMap<'_> {
@@ -108,6 +128,7 @@ impl<'a> AnimalMessage<'a> {
             centre: animal.centre.filter(|at| at.is_finite()).map(pixels),
             vanished: animal.vanished.as_ref().map(|vanished| VanishedMessage::new(names, vanished)),
             keypoints: KeypointMap { names: &names.keypoints, keypoints: &animal.keypoints },
+            predicted: KeypointNames { names: &names.keypoints, set: animal.predicted },
         }
     }
 }
@@ -163,6 +184,7 @@ mod tests {
             centre: Some(InCamera { x: 300.06, y: 180.0 }),
             zone: Some(Zone(0)),
             keypoints,
+            predicted: [0].into_iter().collect(),
             vanished: None,
         };
         scene.animals.push(animal).expect("room");
@@ -170,7 +192,7 @@ mod tests {
         let text = serde_json::to_string(&SceneMessage::new(&names(), &scene, now)).expect("writes");
         assert_eq!(
             text,
-            r#"{"v":1,"arena":"a1","frame":4711,"captured":"2026-11-21T06:33:00.123456Z","capture_clock":"sender-report","captured_error_ms":0.4,"age_ms":12.3,"skipped":0,"animals":[{"id":"R","p":0.998,"track":17,"state":"seen","zone":"Open","centre":[300.1,180.0],"vanished":null,"keypoints":{"nose":[312.4,188.0,0.97],"T_end":null}}]}"#
+            r#"{"v":1,"arena":"a1","frame":4711,"captured":"2026-11-21T06:33:00.123456Z","capture_clock":"sender-report","captured_error_ms":0.4,"age_ms":12.3,"skipped":0,"animals":[{"id":"R","p":0.998,"track":17,"state":"seen","zone":"Open","centre":[300.1,180.0],"vanished":null,"keypoints":{"nose":[312.4,188.0,0.97],"T_end":null},"predicted":["nose"]}]}"#
         );
     }
 
