@@ -4,7 +4,7 @@ use super::PipelineError;
 use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
 use crate::crop::Cropper;
-use crate::handover::{Delivery, Frame, GapReason, Gaps, PictureSize, Scene, Steps};
+use crate::handover::{Delivery, Frame, GapReason, Gaps, PictureSize, Poses, Scene, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
 use crate::model::{Contract, Precision};
@@ -34,8 +34,13 @@ impl TrackingParts {
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
         let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
-        let tracker = Tracker::new(config.tracker, identities.len(), zones);
+        let tracker = Self::tracker(config, identities.len())?;
         Ok(Self { tracker, actor })
+    }
+
+    /// The tracker alone, for a model that knows so many identities.
+    pub fn tracker(config: &Config, identities: usize) -> Result<Tracker, PipelineError> {
+        Ok(Tracker::new(config.tracker, identities, Zones::new(&config.zones)?))
     }
 }
 
@@ -46,6 +51,8 @@ pub struct Tracking {
     input: Vec<f32>,
     engine: Box<dyn Engine>,
     reader: PoseReader,
+    /// What the model said of the frame taken last.
+    poses: Poses,
     tracker: Tracker,
     actor: Actor,
     /// Frames on which the model did not run, to be told with the next scene.
@@ -71,6 +78,7 @@ impl Tracking {
             input: vec![0.0; contract.input_len()],
             engine,
             reader: PoseReader::new(contract)?,
+            poses: Poses::new(),
             tracker: parts.tracker,
             actor: parts.actor,
             failed: Gaps::default(),
@@ -107,9 +115,9 @@ impl Tracking {
             }
         };
         steps.inferred = self.clock.monotonic();
-        let poses = self.reader.read(heads, &letterbox);
+        self.poses = self.reader.read(heads, &letterbox);
         steps.posed = self.clock.monotonic();
-        let scene = self.tracker.advance(&poses, frame.stamp, &gaps);
+        let scene = self.tracker.advance(&self.poses, frame.stamp, &gaps);
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
         steps.tracked = self.clock.monotonic();
@@ -117,6 +125,11 @@ impl Tracking {
         steps.acted = self.clock.monotonic();
         self.record(&scene, &steps);
         Some(Delivery { scene, events, steps, frame: Some(frame) })
+    }
+
+    /// The poses of the frame that became a scene last, as the model gave them: what the tracker was told.
+    pub fn poses(&self) -> &Poses {
+        &self.poses
     }
 
     /// Fills the model's input with the frame or a window of it, and counts which. `missed`: frames are missing before it.
