@@ -9,7 +9,9 @@ mod model;
 mod progress;
 mod rehearse;
 mod replay;
+mod results;
 mod run;
+mod track;
 
 use arenad::config::{self, EngineChoice, PrecisionChoice};
 use clap::{Parser, Subcommand};
@@ -42,6 +44,8 @@ pub enum Command {
     Check(check::Args),
     /// The same line over a recording (.mp4, raw .h264 or .h265, a folder of images): unpaced, repeatable.
     Replay(replay::Args),
+    /// The tracker alone over recorded poses.
+    Track(track::Args),
     /// Renders an arena with ground truth: video.mp4 and truth.csv, or labelled stills for training.
     Rehearse(rehearse::Args),
     /// Turns rolling files into another format.
@@ -176,6 +180,7 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Track(args) => track::run(args),
         Command::Rehearse(args) => rehearse::run(args),
         Command::Export(args) => export::run(args),
         Command::Eval(args) => eval::run(args),

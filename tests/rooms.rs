@@ -123,6 +123,7 @@ const ROOMS: &[Room] = &[
         ],
         touches: &["threads", "async", "clock", "log"],
     },
+    Room { name: "transcript", imports: &[], touches: &["serde"] },
     Room { name: "eval", imports: &["config", "model", "zones", "export"], touches: &["disk", "serde"] },
     Room { name: "export", imports: &["config", "model", "sink"], touches: &["disk", "columns", "serde"] },
     Room { name: "commands", imports: &[ALL], touches: &[ALL] },

@@ -4,7 +4,7 @@ use super::PipelineError;
 use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
 use crate::crop::Cropper;
-use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, PictureSize, Scene, Settled, State, Steps};
+use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, PictureSize, Poses, Scene, Settled, State, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
 use crate::model::{Contract, Precision};
@@ -38,9 +38,15 @@ impl TrackingParts {
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
         let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
-        let settler = Settler::new(config.tracker, identities.len(), zones.clone());
-        let tracker = Tracker::new(config.tracker, identities.len(), zones);
+        let (tracker, settler) = Self::tracker(config, identities.len())?;
         Ok(Self { tracker, contacts: Contacts::new(&config.tracker), settler, actor })
+    }
+
+    /// The tracker and what settles its scenes, alone, for a model that knows so many identities.
+    pub fn tracker(config: &Config, identities: usize) -> Result<(Tracker, Settler), PipelineError> {
+        let zones = Zones::new(&config.zones)?;
+        let settler = Settler::new(config.tracker, identities, zones.clone());
+        Ok((Tracker::new(config.tracker, identities, zones), settler))
     }
 }
 
@@ -51,6 +57,8 @@ pub struct Tracking {
     input: Vec<f32>,
     engine: Box<dyn Engine>,
     reader: PoseReader,
+    /// What the model said of the frame taken last.
+    poses: Poses,
     tracker: Tracker,
     contacts: Contacts,
     settler: Settler,
@@ -79,6 +87,7 @@ impl Tracking {
             input: vec![0.0; contract.input_len()],
             engine,
             reader: PoseReader::new(contract)?,
+            poses: Poses::new(),
             tracker: parts.tracker,
             contacts: parts.contacts,
             settler: parts.settler,
@@ -118,9 +127,9 @@ impl Tracking {
             }
         };
         steps.inferred = self.clock.monotonic();
-        let poses = self.reader.read(heads, &letterbox);
+        self.poses = self.reader.read(heads, &letterbox);
         steps.posed = self.clock.monotonic();
-        let scene = self.tracker.advance(&poses, frame.stamp, &gaps);
+        let scene = self.tracker.advance(&self.poses, frame.stamp, &gaps);
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
         self.contacts.look(&scene, self.tracker.told().size, &mut events);
@@ -149,6 +158,11 @@ impl Tracking {
             count(ledger, &settled, named);
             give(settled);
         });
+    }
+
+    /// The poses of the frame that became a scene last, as the model gave them: what the tracker was told.
+    pub fn poses(&self) -> &Poses {
+        &self.poses
     }
 
     /// Fills the model's input with the frame or a window of it, and counts which. `missed`: frames are missing before it.
