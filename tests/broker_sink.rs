@@ -153,7 +153,10 @@ fn one_scene_a_frame(version: MqttVersion, encoding: Encoding) {
                 Encoding::Json => serde_json::from_slice(&payload).expect("JSON"),
                 Encoding::MessagePack => rmp_serde::from_slice(&payload).expect("MessagePack"),
             };
-            assert_eq!((&scene["frame"], scene["animals"][0].get("live").is_some()), (&Value::from(*next), leaf == "settled"));
+            assert_eq!(
+                (&scene["frame"], scene["animals"][0].get("live").is_some()),
+                (&Value::from(*next), leaf == "settled")
+            );
             *next += 1;
         }
         assert_eq!(ledger.counters.mqtt_dropped.get(), 0);

@@ -10,9 +10,9 @@ mod pause;
 mod rows;
 pub mod schema;
 mod stream;
-mod unsettled;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 mod writer;
 
 pub use error::FilesError;

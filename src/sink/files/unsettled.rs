@@ -149,7 +149,8 @@ fn last_frame(stream: &Path, run: &str) -> Option<u64> {
 
 /// The last frame of each row.
 fn ends(batch: &RecordBatch) -> impl Iterator<Item = u64> {
-    let numbers = |column: &str| batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<UInt64Type>());
+    let numbers =
+        |column: &str| batch.column_by_name(column).and_then(|column| column.as_primitive_opt::<UInt64Type>());
     let (frames, gaps) = (numbers(schema::FRAME), numbers(schema::GAP_FRAMES));
     (0..batch.num_rows()).filter_map(move |row| {
         let more = gaps.filter(|gaps| gaps.is_valid(row)).map_or(1, |gaps| gaps.value(row));
