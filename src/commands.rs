@@ -64,6 +64,9 @@ pub struct EngineArgs {
     /// input, 1 to 1000; without it, each frame is whole.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     full_frame_every: Option<u32>,
+    /// The arena's own coats, as arenad enrol wrote them; without it, those of the model.
+    #[arg(long, value_name = "FILE")]
+    coats: Option<PathBuf>,
     #[command(flatten)]
     runner: RunnerArgs,
 }
@@ -73,6 +76,7 @@ impl EngineArgs {
     fn meant(&self) -> config::Model {
         config::Model {
             folder: self.model.clone(),
+            coats: self.coats.clone(),
             precision: self.precision,
             full_frame_every: self.full_frame_every.unwrap_or(1),
             ..self.runner.meant()

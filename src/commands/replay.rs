@@ -1,7 +1,7 @@
 //! `arenad replay`: the same line over a recording, on one thread, unpaced and repeatable.
 
 use super::progress::Progress;
-use super::run::{contract, secrets, start_failure};
+use super::run::{arena_contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
@@ -41,7 +41,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = replay_config(&args)?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let contract = arena_contract(&config.model)?;
     let source = FileSource::open(&args.input).map_err(configuration)?;
     std::fs::create_dir_all(&args.out).map_err(|error| {
         configuration(format!("{}: {error}; give -o a folder that can be written", args.out.display()))
@@ -98,9 +98,10 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     };
     let typed = args.engine.meant();
     let folder = typed.folder.or(config.model.folder);
+    let coats = typed.coats.or(config.model.coats);
     let library = typed.library.or(config.model.library);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, library, full_frame_every, ..typed };
+    config.model = config::Model { folder, coats, library, full_frame_every, ..typed };
     // A rule's pulse belongs to the moment; a recording has none.
     config.rules.clear();
     let harvest = config.harvest.take().unwrap_or_default();

@@ -8,6 +8,7 @@ use crate::handover::{Delivery, Frame, GapReason, Gaps, PictureSize, Scene, Step
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
 use crate::model::{Contract, Precision};
+use crate::paint::Paint;
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
 use crate::space::Letterbox;
@@ -29,7 +30,7 @@ impl TrackingParts {
     pub fn new(config: &Config, contract: &Contract, clock: Clock, ledger: Arc<Ledger>) -> Result<Self, PipelineError> {
         let zones = Zones::new(&config.zones)?;
         let written = &contract.written;
-        let identities: Vec<_> = written.identities.iter().map(|identity| identity.name.clone()).collect();
+        let identities: Vec<_> = contract.animals().iter().map(|identity| identity.name.clone()).collect();
         let names = Names { keypoints: &written.keypoints, identities: &identities };
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
@@ -46,6 +47,8 @@ pub struct Tracking {
     input: Vec<f32>,
     engine: Box<dyn Engine>,
     reader: PoseReader,
+    /// Nothing where the arena's coats are not known.
+    paint: Option<Paint>,
     tracker: Tracker,
     actor: Actor,
     /// Frames on which the model did not run, to be told with the next scene.
@@ -71,6 +74,7 @@ impl Tracking {
             input: vec![0.0; contract.input_len()],
             engine,
             reader: PoseReader::new(contract)?,
+            paint: Paint::new(contract),
             tracker: parts.tracker,
             actor: parts.actor,
             failed: Gaps::default(),
@@ -107,9 +111,15 @@ impl Tracking {
             }
         };
         steps.inferred = self.clock.monotonic();
-        let poses = self.reader.read(heads, &letterbox);
+        let mut poses = self.reader.read(heads, &letterbox);
+        if let Some(paint) = &mut self.paint {
+            paint.read(&frame, &mut poses);
+        }
         steps.posed = self.clock.monotonic();
         let scene = self.tracker.advance(&poses, frame.stamp, &gaps);
+        if let Some(paint) = &mut self.paint {
+            paint.follow(&scene);
+        }
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
         steps.tracked = self.clock.monotonic();
