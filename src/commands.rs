@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod demo;
+mod enrol;
 mod export;
 mod model;
 mod progress;
@@ -43,6 +44,8 @@ pub enum Command {
     Replay(replay::Args),
     /// Renders an arena with ground truth: video.mp4 and truth.csv, or labelled stills for training.
     Rehearse(rehearse::Args),
+    /// Measures the coats of an arena's own animals: names and colours of any, from clicks, crops or labels.
+    Enrol(enrol::Args),
     /// Turns rolling files into another format.
     Export(export::Args),
     /// Looks after model folders: what a contract says, whether it is kept.
@@ -178,6 +181,7 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Rehearse(args) => rehearse::run(args),
+        Command::Enrol(args) => enrol::run(args),
         Command::Export(args) => export::run(args),
         Command::Model(args) => model::run(args),
         Command::Bench(args) => bench::run(args),

@@ -4,7 +4,7 @@ mod labels;
 mod oks;
 mod rmse;
 
-pub use labels::{LabelsError, Still, find_labels, read_labels};
+pub use labels::{LabelsError, Still, find_labels, read_labels, read_names};
 pub use oks::{AveragePrecision, Oks};
 pub use rmse::{Fit, pairs};
 

@@ -12,7 +12,7 @@ mod fusion;
 mod learning;
 mod trunk;
 
-pub use colour::{Eye, Tint, tint};
+pub use colour::{Eye, Tint, rgb, tint};
 pub use learning::{Learnt, Measured, learn};
 pub use trunk::{Anatomy, PLACES, Trunk};
 

@@ -92,6 +92,14 @@ impl<'a> Eye<'a> {
     }
 }
 
+/// Red, green and blue, 0 to 255, that have this tint.
+pub fn rgb([blueness, redness, brightness]: &Tint) -> [f32; 3] {
+    let over = brightness.exp();
+    let luma = over - DARK;
+    let (blue, red) = (luma + blueness * over / 0.564, luma + redness * over / 0.713);
+    [red, (luma - 0.299 * red - 0.114 * blue) / 0.587, blue].map(|value| value.clamp(0.0, 255.0))
+}
+
 /// The tint of red, green and blue, 0 to 255.
 pub fn tint([red, green, blue]: [f32; 3]) -> Tint {
     let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
