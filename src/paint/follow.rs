@@ -13,11 +13,11 @@ const SLOW_S: f64 = 1800.0;
 const STEP_MOST_S: f64 = 1.0;
 /// A picture this many standard deviations off pulls no harder than one at that distance.
 const PULL_MOST: f32 = 3.0;
-/// A coat stays within this share of the way from where it was enrolled to any other's place, and a picture within `OWN_SIDE`.
-const LEASH: f32 = 0.4;
-const OWN_SIDE: f32 = 0.5;
-/// Two coats keep this share of the distance that they were enrolled at.
-const MARGIN: f32 = 0.5;
+/// A coat stays within this share of the way from where it was enrolled to where any other was: a camera's drift moves all coats
+/// alike, so that one may come near another's old place while that one has left it.
+const LEASH: f32 = 0.8;
+/// Two coats as they are keep this share of the distance that they were enrolled at.
+const MARGIN: f32 = 0.6;
 /// How far a coat without another beside it may go: each part of the tint.
 const LEASH_ALONE: Tint = [0.15, 0.15, 0.8];
 /// A coat's pictures scatter by at least this much, standard deviations; half of what rendered mice show in one arena.
@@ -78,11 +78,11 @@ impl Follower {
         true
     }
 
-    /// The picture lies on this coat's side of every other, as enrolled and as they are.
+    /// The paint itself calls the picture this coat's, and it is not beyond where the coat may go.
     fn is_own(&self, index: usize, tint: &Tint) -> bool {
         let likely = |coat: &Coat| coat.log_likelihood(tint);
         let own = self.coats.get(index).map_or(f32::NEG_INFINITY, likely);
-        self.within(index, tint, OWN_SIDE)
+        self.within(index, tint, 1.0)
             && self.coats.iter().enumerate().all(|(other, coat)| other == index || likely(coat) < own)
     }
 
