@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod demo;
+mod enrol;
 mod eval;
 mod export;
 mod model;
@@ -48,6 +49,8 @@ pub enum Command {
     Track(track::Args),
     /// Renders an arena with ground truth: video.mp4 and truth.csv, or labelled stills for training.
     Rehearse(rehearse::Args),
+    /// Measures the coats of an arena's own animals: names and colours of any, from clicks, crops or labels.
+    Enrol(enrol::Args),
     /// Turns rolling files into another format.
     Export(export::Args),
     /// Judges poses by the truth: keypoints, names, swaps, as a table or JSON.
@@ -71,6 +74,9 @@ pub struct EngineArgs {
     /// input, 1 to 1000; without it, each frame is whole.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     full_frame_every: Option<u32>,
+    /// The arena's own coats, as arenad enrol wrote them; without it, those of the model.
+    #[arg(long, value_name = "FILE")]
+    coats: Option<PathBuf>,
     #[command(flatten)]
     runner: RunnerArgs,
 }
@@ -80,6 +86,7 @@ impl EngineArgs {
     fn meant(&self) -> config::Model {
         config::Model {
             folder: self.model.clone(),
+            coats: self.coats.clone(),
             precision: self.precision,
             full_frame_every: self.full_frame_every.unwrap_or(1),
             ..self.runner.meant()
@@ -182,6 +189,7 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Track(args) => track::run(args),
         Command::Rehearse(args) => rehearse::run(args),
+        Command::Enrol(args) => enrol::run(args),
         Command::Export(args) => export::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Model(args) => model::run(args),

@@ -94,6 +94,8 @@ pub struct Model {
     pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
+    /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
+    pub coats: Option<PathBuf>,
 }
 
 impl Default for Model {
@@ -105,6 +107,7 @@ impl Default for Model {
             threads: 2,
             full_frame_every: 1,
             library: None,
+            coats: None,
         }
     }
 }

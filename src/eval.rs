@@ -20,7 +20,7 @@ mod tracking;
 pub use figures::{Evaluation, Figures, KindFigures, Part, Parts, evaluate};
 pub use film::{Film, FilmFrame, GivenPoint, GivenPose, Name, Oddities, Who};
 pub use jumps::Jumps;
-pub use labels::{LabelsError, Still, find_labels, read_labels};
+pub use labels::{LabelsError, Still, find_labels, read_labels, read_names};
 pub use names::{Bin, Calibration, LASTING_S, Mistake, Tally, Verdict};
 pub use oks::{AveragePrecision, Oks};
 pub use plot::plot;

@@ -236,8 +236,8 @@ pub fn file_info(arena: &str, contract: &Contract, zones: &[config::ZoneArea]) -
         model: written.name.clone(),
         keypoints: written.keypoints.clone(),
         skeleton: written.skeleton.clone(),
-        identities: written.identities.iter().map(|identity| identity.name.clone()).collect(),
-        colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
+        identities: contract.animals().iter().map(|identity| identity.name.clone()).collect(),
+        colours: contract.animals().iter().map(|identity| identity.colour.clone()).collect(),
         zones: zones.to_vec(),
     }
 }
@@ -248,7 +248,7 @@ fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Preci
         names: Names {
             arena: config.arena.clone(),
             keypoints: written.keypoints.clone(),
-            identities: written.identities.iter().map(|identity| identity.name.clone()).collect(),
+            identities: contract.animals().iter().map(|identity| identity.name.clone()).collect(),
             zones: config.zones.iter().map(|zone| zone.name.clone()).collect(),
             rules: config.rules.iter().map(|rule| rule.name.clone()).collect(),
         },
@@ -256,7 +256,7 @@ fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Preci
         engine: engine.to_owned(),
         precision: precision.word(),
         skeleton: written.skeleton.clone(),
-        colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
+        colours: contract.animals().iter().map(|identity| identity.colour.clone()).collect(),
         zones: config.zones.clone(),
     }
 }

@@ -67,6 +67,7 @@ const ROOMS: &[Room] = &[
     },
     // Pure: no clock, random, log, serde, hash order or thread.
     Room { name: "pose", imports: &["config", "model", "infer", "preprocess"], touches: &[] },
+    Room { name: "paint", imports: &["model"], touches: &[] },
     Room { name: "crop", imports: &[], touches: &[] },
     Room { name: "zones", imports: &["config"], touches: &[] },
     Room { name: "track", imports: &["config", "zones"], touches: &[] },
@@ -115,6 +116,7 @@ const ROOMS: &[Room] = &[
             "preprocess",
             "infer",
             "pose",
+            "paint",
             "zones",
             "track",
             "behaviour",

@@ -1,7 +1,7 @@
 //! `arenad check`: opens everything that a configuration names and says what is wrong and what to do.
 
 use super::Failure;
-use super::run::{contract, secrets};
+use super::run::{arena_contract, secrets};
 use arenad::config::{Config, EngineChoice};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Frame, Line, Taken};
@@ -57,7 +57,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = Config::read_file(&args.config, &secrets()).map_err(super::configuration)?;
     let mut table = Table::default();
     table.good("config", args.config.display());
-    if let Ok(contract) = contract(config.model.folder.as_deref()).map_err(|failure| table.wrong("model", failure)) {
+    if let Ok(contract) = arena_contract(&config.model).map_err(|failure| table.wrong("model", failure)) {
         let written = &contract.written;
         table.good(
             "model",

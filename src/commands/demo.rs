@@ -3,7 +3,7 @@
 mod judge;
 mod stage;
 
-use super::run::{contract, heed_signals, start_failure};
+use super::run::{arena_contract, heed_signals, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::handover::Taken;
@@ -52,7 +52,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let judge = Judge::default();
     let mut stage = Stage::start(args.seed, clock, Arc::clone(&camera), judge.clone()).map_err(fatal)?;
     let config = demo_config(&args, &camera, broker.addr())?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let contract = arena_contract(&config.model)?;
     let ledger = Arc::new(Ledger::default());
     let witness = judge.clone();
     let plan = Plan {

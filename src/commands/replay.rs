@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::results::{Results, created};
-use super::run::{contract, secrets, start_failure};
+use super::run::{arena_contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
@@ -47,7 +47,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = replay_config(&args)?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let contract = arena_contract(&config.model)?;
     let source = FileSource::open(&args.input).map_err(configuration)?;
     make(&args.out)?;
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
@@ -114,9 +114,10 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     let mut config = config(args.config.as_deref())?;
     let typed = args.engine.meant();
     let folder = typed.folder.or(config.model.folder);
+    let coats = typed.coats.or(config.model.coats);
     let library = typed.library.or(config.model.library);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, library, full_frame_every, ..typed };
+    config.model = config::Model { folder, coats, library, full_frame_every, ..typed };
     let harvest = config.harvest.take().unwrap_or_default();
     config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)

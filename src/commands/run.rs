@@ -1,7 +1,7 @@
 //! `arenad run`: the daemon, until a signal or a fault ends it.
 
 use super::{Failure, configuration, fatal};
-use arenad::config::{Config, Secrets};
+use arenad::config::{self, Config, Secrets};
 use arenad::handover::{Line, Taken};
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
@@ -21,7 +21,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = Config::read_file(&args.config, &secrets()).map_err(configuration)?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let contract = arena_contract(&config.model)?;
     let plan = Plan {
         config: &config,
         contract: &contract,
@@ -93,6 +93,11 @@ pub(super) fn secrets() -> Secrets {
 /// The model that `folder` means.
 pub(super) fn contract(folder: Option<&Path>) -> Result<Contract, Failure> {
     Contract::find(folder).map_err(configuration)
+}
+
+/// The model with the arena's own coats.
+pub(super) fn arena_contract(model: &config::Model) -> Result<Contract, Failure> {
+    contract(model.folder.as_deref())?.with_coats(model.coats.as_deref()).map_err(configuration)
 }
 
 /// A full disk may be emptied and a thread may be had later; everything else is the configuration's.

@@ -189,8 +189,9 @@ fn read_model(mut section: Section<'_>) -> Model {
     let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
     let full_frame_every = section.whole("full_frame_every", 1, 1..=FULL_FRAME_EVERY_MAX.into()) as u32;
     let library = section.path("onnxruntime_library");
+    let coats = section.path("coats");
     section.finish();
-    Model { folder, engine, precision, threads, full_frame_every, library }
+    Model { folder, engine, precision, threads, full_frame_every, library, coats }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {

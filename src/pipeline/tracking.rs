@@ -8,6 +8,7 @@ use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, PictureSize, Pose
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
 use crate::model::{Contract, Precision};
+use crate::paint::Paint;
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
 use crate::space::Letterbox;
@@ -33,7 +34,7 @@ impl TrackingParts {
     pub fn new(config: &Config, contract: &Contract, clock: Clock, ledger: Arc<Ledger>) -> Result<Self, PipelineError> {
         let zones = Zones::new(&config.zones)?;
         let written = &contract.written;
-        let identities: Vec<_> = written.identities.iter().map(|identity| identity.name.clone()).collect();
+        let identities: Vec<_> = contract.animals().iter().map(|identity| identity.name.clone()).collect();
         let names = Names { keypoints: &written.keypoints, identities: &identities };
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
@@ -57,8 +58,10 @@ pub struct Tracking {
     input: Vec<f32>,
     engine: Box<dyn Engine>,
     reader: PoseReader,
-    /// What the model said of the frame taken last.
+    /// What the model and the paint said of the frame taken last.
     poses: Poses,
+    /// Nothing where the arena's coats are not known.
+    paint: Option<Paint>,
     tracker: Tracker,
     contacts: Contacts,
     settler: Settler,
@@ -88,6 +91,7 @@ impl Tracking {
             engine,
             reader: PoseReader::new(contract)?,
             poses: Poses::new(),
+            paint: Paint::new(contract),
             tracker: parts.tracker,
             contacts: parts.contacts,
             settler: parts.settler,
@@ -128,8 +132,14 @@ impl Tracking {
         };
         steps.inferred = self.clock.monotonic();
         self.poses = self.reader.read(heads, &letterbox);
+        if let Some(paint) = &mut self.paint {
+            paint.read(&frame, &mut self.poses);
+        }
         steps.posed = self.clock.monotonic();
         let scene = self.tracker.advance(&self.poses, frame.stamp, &gaps);
+        if let Some(paint) = &mut self.paint {
+            paint.follow(&scene);
+        }
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
         self.contacts.look(&scene, self.tracker.told().size, &mut events);
