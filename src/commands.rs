@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod claim;
 mod demo;
 mod export;
 mod model;
@@ -9,6 +10,7 @@ mod progress;
 mod rehearse;
 mod replay;
 mod run;
+mod service;
 
 use arenad::config::{self, EngineChoice, PrecisionChoice};
 use clap::{Parser, Subcommand};

@@ -132,7 +132,7 @@ fn every_picture_is_a_scene_or_in_a_gap_also_across_a_lost_connection() {
         seen.try_send(delivery.scene.stamp.frame).expect("room");
     });
     let plan =
-        Plan { config: &config, contract: &contract, clock, ledger: Arc::clone(&ledger), witness: Some(witness) };
+        Plan { config: &config, contract: &contract, clock, ledger: Arc::clone(&ledger), witness: Some(witness), progress: &|_| () };
     let mut daemon = Daemon::start(plan).expect("starts");
     let mut made: Vec<u64> = (0..8).map(|_| stage.show_until_scene(&scenes)).collect();
     stage.camera.kick();

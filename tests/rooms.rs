@@ -30,6 +30,7 @@ const THINGS: &[(&str, &[&str])] = &[
     ("log", &["tracing", "println", "eprintln", "dbg"]),
     ("serde", &["serde", "serde_json", "rmp_serde", "toml"]),
     ("process", &["process::exit", "process::abort", "process::Command", "std::env", "signal_hook", "sd_notify"]),
+    ("scheduler", &["thread_priority"]),
     ("terminal", &["clap", "indicatif"]),
     ("camera encoder", &["rusty_h264_encoder"]),
 ];
@@ -121,7 +122,7 @@ const ROOMS: &[Room] = &[
             "act",
             "sink",
         ],
-        touches: &["threads", "async", "clock", "log"],
+        touches: &["threads", "async", "clock", "log", "scheduler"],
     },
     Room { name: "eval", imports: &["config", "model", "zones"], touches: &["disk", "serde"] },
     Room { name: "export", imports: &["config", "model", "sink"], touches: &["disk", "columns", "serde"] },

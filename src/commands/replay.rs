@@ -94,6 +94,7 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
             files: None,
             web: None,
             harvest: None,
+            process: config::Process::default(),
         },
     };
     let typed = args.engine.meant();
