@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod claim;
 mod demo;
 mod enrol;
 mod eval;
@@ -12,6 +13,7 @@ mod rehearse;
 mod replay;
 mod results;
 mod run;
+mod service;
 mod track;
 
 use arenad::config::{self, EngineChoice, PrecisionChoice};

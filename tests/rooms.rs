@@ -30,6 +30,7 @@ const THINGS: &[(&str, &[&str])] = &[
     ("log", &["tracing", "println", "eprintln", "dbg"]),
     ("serde", &["serde", "serde_json", "rmp_serde", "toml"]),
     ("process", &["process::exit", "process::abort", "process::Command", "std::env", "signal_hook", "sd_notify"]),
+    ("scheduler", &["thread_priority"]),
     ("terminal", &["clap", "indicatif"]),
     ("camera encoder", &["rusty_h264_encoder"]),
 ];
@@ -123,7 +124,7 @@ const ROOMS: &[Room] = &[
             "act",
             "sink",
         ],
-        touches: &["threads", "async", "clock", "log"],
+        touches: &["threads", "async", "clock", "log", "scheduler"],
     },
     Room { name: "transcript", imports: &[], touches: &["serde"] },
     Room { name: "eval", imports: &["config", "model", "zones", "export"], touches: &["disk", "serde"] },

@@ -103,6 +103,7 @@ pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
             files: None,
             web: None,
             harvest: None,
+            process: config::Process::default(),
         },
     };
     config.rules.clear();
