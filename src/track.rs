@@ -5,10 +5,12 @@
 //! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
 
 mod assign;
+mod contact;
 mod cost;
 mod identity;
 mod known;
 mod motion;
+mod settle;
 mod told;
 
 use crate::config;
@@ -19,13 +21,15 @@ use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
 use crate::zones::Zones;
 use assign::{Costs, Pairs, assign};
+pub use contact::Contacts;
 use cost::Expected;
 use heapless::Vec;
 use identity::{Belief, Candidate, Looks, Shares};
 use known::{Known, View};
 use motion::Motion;
+pub use settle::{MOST_WAITING, Settler};
 use std::cmp::Ordering;
-pub use told::{Exchange, Hearing, Told};
+pub use told::{Exchange, Hearing, Sighting, Told};
 
 /// A pose at least this sure starts a track at once; a weaker one must be seen twice.
 const STRONG: f32 = 0.6;
@@ -87,6 +91,19 @@ impl Track {
     /// Where it is: as seen, else as predicted. Camera pixels.
     fn place(&self) -> InCamera {
         if self.seen() { self.seen_at } else { self.motion.at() }
+    }
+
+    /// Body parts shifted as the centre is thought to have moved, less sure the longer ago they were seen.
+    fn moved(&self, coast_s: f64) -> Keypoints {
+        let at = self.place();
+        let (dx, dy) = (at.x - self.seen_at.x, at.y - self.seen_at.y);
+        let sure = if coast_s > 0.0 { (-self.unseen_s / coast_s).exp() as f32 } else { 0.0 };
+        let mut keypoints = self.keypoints;
+        for keypoint in keypoints.iter_mut().flatten() {
+            keypoint.at = InCamera { x: keypoint.at.x + dx, y: keypoint.at.y + dy };
+            keypoint.score *= sure;
+        }
+        keypoints
     }
 
     fn expected(&self) -> Expected<'_> {
@@ -157,8 +174,9 @@ impl Tracker {
         self.start(&poses, &pairs);
         self.listen(&poses);
         self.name();
+        self.tell();
         let view = View { zones: &self.zones, identities: self.identities, size: self.size, coast_s: self.coast_s() };
-        self.known.tell(&self.tracks, &view, stamp, gaps)
+        self.known.tell(&self.told.sightings, &view, stamp, gaps)
     }
 
     /// What happened in the scene told last: gaps, then each identity's events in the model's order. All of them fit.
@@ -402,7 +420,7 @@ impl Tracker {
         for track in &self.tracks {
             let present = identity::present(track.seen_s, track.unseen_s, coast_s);
             if let Some(hearing) = self.told.of_mut(track.id) {
-                (hearing.belief, hearing.present, hearing.confirmed) = (track.belief, present, track.confirmed);
+                (hearing.belief, hearing.present) = (track.belief, present);
             }
             if !track.confirmed {
                 continue;
@@ -417,6 +435,28 @@ impl Tracker {
             if track.seen() && track.interval_s.is_finite() {
                 track.looks.teach(&mut self.misled, &track.shares, self.identities, track.interval_s);
             }
+        }
+    }
+
+    /// Each track as the scene shows it.
+    fn tell(&mut self) {
+        let coast_s = self.coast_s();
+        self.told.size = self.size;
+        for track in &self.tracks {
+            let p = match track.name {
+                Some(identity) => track.shares[usize::from(identity.0)],
+                None => track.shares.iter().copied().fold(0.0, f32::max),
+            };
+            // There is room: it holds as many as there are tracks.
+            let _ = self.told.sightings.push(Sighting {
+                track: track.id,
+                name: track.name,
+                p: p.clamp(0.0, 1.0),
+                confirmed: track.confirmed,
+                seen: track.seen(),
+                at: track.place(),
+                keypoints: if track.seen() { track.keypoints } else { track.moved(coast_s) },
+            });
         }
     }
 }

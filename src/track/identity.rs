@@ -26,7 +26,7 @@ const LEARNT_S: f64 = 60.0;
 /// Share of pictures whose identity says nothing about the animal.
 const NOTHING: f32 = 0.02;
 /// Two animals change places unnoticed once in this time with poses, and without, seconds.
-const FADE_SEEN_S: f64 = 60.0;
+const FADE_SEEN_S: f64 = 30.0;
 const FADE_UNSEEN_S: f64 = 2.0;
 /// Weight of a track being none of the identities, against a track of which nothing is known being one certain identity.
 const NOBODY: f64 = 0.003;
@@ -167,6 +167,27 @@ impl Belief {
         }
         self.settle(identities);
         other.settle(identities);
+    }
+
+    /// A belief with these weights, which need not sum to 1.
+    pub fn of_weights(weights: &Shares, identities: usize) -> Self {
+        let sum = weights[..identities].iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        let mut belief = Self::default();
+        for (log, weight) in belief.0[..identities].iter_mut().zip(weights) {
+            *log = (weight / sum).max(1e-7).ln();
+        }
+        belief.settle(identities);
+        belief
+    }
+
+    /// What two sources that know nothing of each other say together.
+    pub fn with(mut self, other: &Self, identities: usize) -> Self {
+        for (log, more) in self.0[..identities].iter_mut().zip(&other.0) {
+            *log += more;
+        }
+        let greatest = self.0[..identities].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        self.0[..identities].iter_mut().for_each(|log| *log -= greatest);
+        self
     }
 
     /// The greatest becomes 0 and none is below `LEAST`.
