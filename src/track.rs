@@ -452,6 +452,7 @@ impl Tracker {
                 track: track.id,
                 name: track.name,
                 p: p.clamp(0.0, 1.0),
+                shares: track.shares,
                 confirmed: track.confirmed,
                 seen: track.seen(),
                 at: track.place(),
