@@ -43,6 +43,8 @@ const LONGEST_STEP_S: f64 = 1.0;
 const DOUBT_S: f64 = 0.06;
 /// A track that goes out of sight closer than this to another is under it, body sizes.
 const CLOSE: f32 = 2.0;
+/// It may stay under it for this long, seconds.
+const UNDER_S: f64 = 0.8;
 /// Two animals that have one pose between them: the pose goes over from one to the other once in this time, seconds.
 const TOGETHER_S: f64 = 0.4;
 /// An exchange less likely than this moves no belief.
@@ -86,6 +88,11 @@ struct Track {
 impl Track {
     fn seen(&self) -> bool {
         self.pose.is_some()
+    }
+
+    /// How long it is kept without a pose, seconds.
+    fn lasts_s(&self, coast_s: f64) -> f64 {
+        if self.under.is_some() { UNDER_S.max(coast_s) } else { coast_s }
     }
 
     /// Where it is: as seen, else as predicted. Camera pixels.
@@ -223,7 +230,7 @@ impl Tracker {
     /// A track may go on after a gap in the frames that is longer than the coasting time: it had no chance to be seen.
     fn predict(&mut self, step_s: f64) {
         let coast_s = self.coast_s();
-        self.tracks.retain(|track| step_s <= LONGEST_STEP_S && track.unseen_s <= coast_s);
+        self.tracks.retain(|track| step_s <= LONGEST_STEP_S && track.unseen_s <= track.lasts_s(coast_s));
         let size = self.size;
         for track in &mut self.tracks {
             track.motion.predict(step_s, size);
@@ -337,7 +344,7 @@ impl Tracker {
     /// Ends tracks that were out of sight too long, and starts new ones with the poses that are left.
     fn start(&mut self, poses: &[Pose], pairs: &Pairs) {
         let coast_s = self.coast_s();
-        self.tracks.retain(|track| track.seen() || (track.confirmed && track.unseen_s <= coast_s));
+        self.tracks.retain(|track| track.seen() || (track.confirmed && track.unseen_s <= track.lasts_s(coast_s)));
         for (index, pose) in poses.iter().enumerate() {
             if pairs.contains(&Some(index)) || self.seen_already(pose) {
                 continue;
@@ -418,7 +425,7 @@ impl Tracker {
         let coast_s = self.coast_s();
         let mut candidates: Vec<Candidate, MAX_ANIMALS> = Vec::new();
         for track in &self.tracks {
-            let present = identity::present(track.seen_s, track.unseen_s, coast_s);
+            let present = identity::present(track.seen_s, track.unseen_s, track.lasts_s(coast_s));
             if let Some(hearing) = self.told.of_mut(track.id) {
                 (hearing.belief, hearing.present) = (track.belief, present);
             }
@@ -453,7 +460,7 @@ impl Tracker {
                 name: track.name,
                 p: p.clamp(0.0, 1.0),
                 shares: track.shares,
-                confirmed: track.confirmed,
+                confirmed: track.confirmed && track.unseen_s <= coast_s,
                 seen: track.seen(),
                 at: track.place(),
                 keypoints: if track.seen() { track.keypoints } else { track.moved(coast_s) },

@@ -67,7 +67,7 @@ impl Known {
         let mut scene = Scene { stamp, gaps: gaps.clone(), animals: Vec::new() };
         for k in 0..view.identities {
             let identity = Identity(k as u8);
-            let named = tracks.iter().find(|track| track.name == Some(identity));
+            let named = tracks.iter().find(|track| track.confirmed && track.name == Some(identity));
             let animal = match named {
                 Some(track) if track.seen => self.seen(track, identity, view, stamp.frame),
                 Some(track) => self.predicted(track, identity, view),
