@@ -7,6 +7,8 @@ mod fit;
 mod jumps;
 mod labels;
 mod layout;
+#[cfg(test)]
+mod made;
 mod names;
 mod oks;
 mod pairing;

@@ -83,27 +83,6 @@ impl Following {
         self.frames.push(Frame { animals, ids, similarity });
     }
 
-    /// One line a frame and pair, for a check by others: frame, animal, identity, similarity; -1 for nobody.
-    pub(super) fn similarities(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::from("frame,animal,id,similarity\n");
-        for (number, frame) in self.frames.iter().enumerate() {
-            for (row, animal) in frame.animals.iter().enumerate() {
-                for (column, id) in frame.ids.iter().enumerate() {
-                    // Writing to a string cannot fail.
-                    let _ = writeln!(text, "{number},{animal},{id},{}", frame.similarity.get(row, column));
-                }
-                if frame.ids.is_empty() {
-                    let _ = writeln!(text, "{number},{animal},-1,0");
-                }
-            }
-            for id in frame.ids.iter().filter(|_| frame.animals.is_empty()) {
-                let _ = writeln!(text, "{number},-1,{id},0");
-            }
-        }
-        text
-    }
-
     pub(super) fn figures(&self) -> Tracking {
         let counts = self.counts();
         let mut figures = self.hota(&counts);
@@ -266,4 +245,70 @@ fn alpha(step: usize) -> f64 {
 
 fn ratio(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::film::GivenPose;
+    use super::super::fit::fit;
+    use super::super::made::{animal, film, hidden, pose};
+    use super::*;
+
+    /// A at 0 and B at 100 in each frame.
+    fn figures(poses: &[Vec<GivenPose>]) -> Tracking {
+        let frames = poses.iter().map(|poses| (vec![animal(0, 0.0), animal(1, 100.0)], poses.clone()));
+        of(&film(2, frames.collect()))
+    }
+
+    fn of(film: &Film) -> Tracking {
+        let mut following = Following::new(film, 0);
+        film.frames.iter().for_each(|frame| following.add(frame, &fit(frame, 10.0)));
+        following.figures()
+    }
+
+    fn both(a: u16, b: u16) -> Vec<GivenPose> {
+        vec![pose(Some(a), 0.0), pose(Some(b), 100.0)]
+    }
+
+    #[test]
+    fn all_right_is_one() {
+        let got = figures(&[both(0, 1), both(0, 1)]);
+        assert_eq!((got.idf1, got.mota, got.switches), (Some(1.0), Some(1.0), 0));
+        assert!((got.hota - 1.0).abs() < 1e-12 && (got.det_a - 1.0).abs() < 1e-12, "{got:?}");
+    }
+
+    #[test]
+    fn names_that_swap_halfway_are_half_right() {
+        let got = figures(&[both(0, 1), both(0, 1), both(1, 0), both(1, 0)]);
+        assert_eq!((got.idf1, got.switches, got.mota), (Some(0.5), 2, Some(0.75)));
+        // Each animal shares half its frames with each name: 2 of 4 + 4 - 2.
+        assert!((got.ass_a - 1.0 / 3.0).abs() < 1e-12 && (got.det_a - 1.0).abs() < 1e-12, "{got:?}");
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_too_much_is_told_apart() {
+        let got = figures(&[both(0, 1), vec![pose(Some(0), 0.0)], [both(0, 1), vec![pose(Some(2), 300.0)]].concat()]);
+        assert_eq!((got.misses, got.false_positives, got.switches), (1, 1, 0));
+        assert_eq!((got.idr, got.idp, got.mota), (Some(5.0 / 6.0), Some(5.0 / 6.0), Some(4.0 / 6.0)));
+    }
+
+    #[test]
+    fn without_a_name_the_track_is_followed() {
+        let tracked = |track| GivenPose { track, ..pose(None, 0.0) };
+        let one = |track| (vec![animal(0, 0.0)], vec![tracked(track)]);
+        assert_eq!(of(&film(1, vec![one(Some(7)), one(Some(7))])).idf1, Some(1.0));
+        let got = of(&film(1, vec![one(None), one(None)]));
+        assert_eq!((got.idf1, got.switches), (Some(0.5), 1));
+    }
+
+    #[test]
+    fn of_two_with_the_same_name_the_second_is_somebody_else() {
+        assert_eq!(figures(&[both(0, 0), both(0, 1)]).idf1, Some(0.75));
+    }
+
+    #[test]
+    fn nobody_and_nothing_is_no_figure() {
+        let got = of(&film(1, vec![(vec![hidden(0)], vec![])]));
+        assert_eq!((got.idf1, got.mota, got.hota), (None, None, 0.0));
+    }
 }
