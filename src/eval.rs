@@ -29,7 +29,7 @@ pub use plot::plot;
 pub use points::Points;
 pub use rmse::{Fit, pairs};
 pub use swaps::Exits;
-pub use tracking::Tracking;
+pub use tracking::{Clear, Tracking};
 
 use crate::export::ExportError;
 use crate::handover::Identity;

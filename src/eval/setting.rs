@@ -11,7 +11,7 @@ const HUDDLE: f64 = 1.0;
 /// A chase has another's centre within this, body lengths.
 const CHASE: f64 = 2.0;
 /// Slower than this is slow, body lengths a second.
-const SLOW: f64 = 0.5;
+const SLOW: f64 = 1.0;
 /// Faster than this is fast, body lengths a second.
 const FAST: f64 = 2.0;
 /// Speed is measured from this long before to this long after, seconds.
