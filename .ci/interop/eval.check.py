@@ -107,11 +107,6 @@ def similarity(truth, points, length):
     return near.sum() / max(len(near), np.nansum(truth[:, 2]) / 4) if len(near) else 0.0
 
 
-def same(matrix):
-    gated = np.where(matrix >= SAME, matrix, 0)
-    return [(row, column) for row, column in zip(*linear_sum_assignment(-gated)) if gated[row, column] > 0]
-
-
 def judge(truth_path, rows, named):
     """What the peers say, and the names by our own count."""
     names, parts, truth = read_table(truth_path)
@@ -126,17 +121,17 @@ def judge(truth_path, rows, named):
     ids, data, events = {}, {"gt_ids": [], "tracker_ids": [], "similarity_scores": []}, motmetrics.MOTAccumulator()
     right = wrong = visible = 0
     for frame, (animals, poses) in enumerate(zip(truth, rows)):
-        asked = np.flatnonzero(counts[frame])
-        others = np.flatnonzero(~counts[frame] & (known[frame] > 0))
-        table = np.array([[similarity(animals[a], points, length) for _, points in poses] for a in asked]).reshape(len(asked), len(poses))
-        pairs = same(table)
-        left = [p for p in range(len(poses)) if p not in {p for _, p in pairs}]
-        rest = np.array([[similarity(animals[a], poses[p][1], length) for p in left] for a in others]).reshape(len(others), len(left))
-        ignored = {left[p] for _, p in same(rest)}
+        asked, present = np.flatnonzero(counts[frame]), np.flatnonzero(known[frame] > 0)
+        every = np.array([[similarity(animals[a], points, length) for _, points in poses] for a in present])
+        every = every.reshape(len(present), len(poses))
+        gated = np.where(every >= SAME, every + 0.1 * counts[frame, present][:, None], 0)
+        fits = [(present[a], p) for a, p in zip(*linear_sum_assignment(-gated)) if gated[a, p] > 0]
+        ignored = {p for a, p in fits if not counts[frame, a]}
+        table = every[counts[frame, present]]
         visible += len(asked)
-        for a, p in pairs:
-            if poses[p][0] in named:
-                hit = poses[p][0] == names[asked[a]]
+        for a, p in fits:
+            if p not in ignored and poses[p][0] in named:
+                hit = poses[p][0] == names[a]
                 right, wrong = right + hit, wrong + (not hit)
         kept = [p for p in range(len(poses)) if p not in ignored]
         predicted = [ids.setdefault(poses[p][0], len(ids)) for p in kept]

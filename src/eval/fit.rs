@@ -8,6 +8,8 @@ use crate::space::InCamera;
 
 /// From this similarity on a pose is an animal's.
 pub(super) const SAME: f64 = 0.5;
+/// How much better a pose must fit an animal of which too little is in view than one that is asked for.
+const IN_VIEW: f64 = 0.1;
 
 /// The median, over all animal-frames in view, of the longest way between two known body parts (tail left out beyond its base),
 /// pixels; `None` where no two are ever known.
@@ -62,49 +64,39 @@ pub(super) struct Fitted {
     pub(super) similarity: Table,
 }
 
-/// Finds the pairs with the greatest sum of similarities, of animals that count first, then of the others.
+/// Finds the pairs with the greatest sum of similarities. An animal of which too little is in view takes part: a pose that is its own
+/// must not be told as its neighbour's; in doubt, by [`IN_VIEW`], the neighbour goes before it.
 pub(super) fn fit(frame: &FilmFrame, body_length_px: f64) -> Fitted {
-    let known = |animal: &TrueAnimal| animal.points.iter().any(|point| *point != TruePoint::Unknown);
-    let (animals, others): (Vec<_>, Vec<_>) =
-        frame.truth.iter().enumerate().filter(|(_, animal)| known(animal)).partition(|(_, animal)| animal.counts());
-    let mut pose_of = vec![None; frame.truth.len()];
-    let all: Vec<usize> = (0..frame.poses.len()).collect();
-    let similarity = table(&animals, &all, frame, body_length_px);
-    let mut left = all.clone();
-    for (row, column) in same(&similarity) {
-        if let (Some((animal, _)), Some(pose)) = (animals.get(row), all.get(column)) {
-            pose_of[*animal] = Some(*pose);
-            left.retain(|other| other != pose);
-        }
-    }
-    let rest = table(&others, &left, frame, body_length_px);
-    let ignored: Vec<usize> = same(&rest).into_iter().filter_map(|(_, column)| left.get(column).copied()).collect();
-    let poses: Vec<usize> = all.into_iter().filter(|pose| !ignored.contains(pose)).collect();
-    let similarity = if ignored.is_empty() { similarity } else { table(&animals, &poses, frame, body_length_px) };
-    Fitted { pose_of, animals: animals.into_iter().map(|(index, _)| index).collect(), poses, similarity }
-}
-
-fn table(animals: &[(usize, &TrueAnimal)], poses: &[usize], frame: &FilmFrame, body_length_px: f64) -> Table {
-    let mut table = Table::new(animals.len(), poses.len());
-    for (row, (_, animal)) in animals.iter().enumerate() {
-        for (column, pose) in poses.iter().enumerate() {
-            if let Some(pose) = frame.poses.get(*pose) {
-                table.set(row, column, similarity(animal, pose, body_length_px));
+    let known = |animal: &usize| frame.truth[*animal].points.iter().any(|point| *point != TruePoint::Unknown);
+    let all: Vec<usize> = (0..frame.truth.len()).filter(known).collect();
+    let in_view = |animal: usize| frame.truth[animal].counts();
+    let mut worth = Table::new(all.len(), frame.poses.len());
+    for (row, animal) in all.iter().enumerate() {
+        for (column, pose) in frame.poses.iter().enumerate() {
+            let similarity = similarity(&frame.truth[*animal], pose, body_length_px);
+            if similarity >= SAME {
+                worth.set(row, column, similarity + if in_view(*animal) { IN_VIEW } else { 0.0 });
             }
         }
     }
-    table
-}
-
-fn same(similarity: &Table) -> Vec<(usize, usize)> {
-    let mut gated = similarity.clone();
-    for row in 0..gated.rows() {
-        for column in (0..gated.columns()).filter(|column| similarity.get(row, *column) < SAME) {
-            gated.set(row, column, 0.0);
+    let mut pose_of = vec![None; frame.truth.len()];
+    let mut ignored = vec![false; frame.poses.len()];
+    for (row, column) in pair(&worth).into_iter().enumerate() {
+        let Some(column) = column.filter(|column| worth.get(row, *column) > 0.0) else { continue };
+        match in_view(all[row]) {
+            true => pose_of[all[row]] = Some(column),
+            false => ignored[column] = true,
         }
     }
-    let pairs = pair(&gated).into_iter().enumerate().filter_map(|(row, column)| Some((row, column?)));
-    pairs.filter(|(row, column)| gated.get(*row, *column) > 0.0).collect()
+    let animals: Vec<usize> = all.into_iter().filter(|animal| in_view(*animal)).collect();
+    let poses: Vec<usize> = (0..frame.poses.len()).filter(|pose| !ignored[*pose]).collect();
+    let mut table = Table::new(animals.len(), poses.len());
+    for (row, animal) in animals.iter().enumerate() {
+        for (column, pose) in poses.iter().enumerate() {
+            table.set(row, column, similarity(&frame.truth[*animal], &frame.poses[*pose], body_length_px));
+        }
+    }
+    Fitted { pose_of, animals, poses, similarity: table }
 }
 
 #[cfg(test)]
@@ -156,6 +148,14 @@ mod tests {
         let film = film(2, vec![(vec![animal(0, 0.0), covered(1, 50.0)], vec![pose(None, 50.0), pose(None, 1.0)])]);
         let fitted = fit(&film.frames[0], 10.0);
         assert_eq!((fitted.pose_of, fitted.animals, fitted.poses), (vec![Some(1), None], vec![0], vec![1]));
-        assert_eq!(fitted.similarity.columns(), 1);
+    }
+
+    #[test]
+    fn who_lies_under_another_keeps_a_pose_that_is_clearly_its_own() {
+        let pose_of = |x| {
+            let film = film(2, vec![(vec![animal(0, 0.0), covered(1, 4.0)], vec![pose(None, x)])]);
+            fit(&film.frames[0], 10.0).pose_of
+        };
+        assert_eq!((pose_of(4.0), pose_of(2.2)), (vec![None, None], vec![Some(0), None]));
     }
 }

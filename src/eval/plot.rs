@@ -176,10 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn a_single_wrong_frame_of_an_hour_is_drawn() {
-        let svg = drawn(36_000, 35_999);
+    fn a_single_wrong_frame_of_a_long_film_is_drawn() {
+        let svg = drawn(9_000, 8_999);
         assert!(svg.contains("width=\"3.0\" height=\"31\" fill=\"#c2185b\""), "{svg}");
-        assert!(svg.contains("from frame 35999: called B for 0.10 s"), "{svg}");
+        assert!(svg.contains("from frame 8999: called B for 0.10 s"), "{svg}");
     }
 
     #[test]
