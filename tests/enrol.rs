@@ -111,7 +111,8 @@ fn clicks_give_coats_and_the_line_names_the_animals_by_them() {
     let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split(',').collect()).collect();
     let mut right = 0;
     for (who, [x, y]) in truth.iter().filter(|(who, _)| animals.iter().any(|(known, _)| known == who)) {
-        let column = (0..rows[1].len()).find(|c| rows[1][*c] == names[*who] && rows[2][*c] == "cntr").expect("a column");
+        let column =
+            (0..rows[1].len()).find(|c| rows[1][*c] == names[*who] && rows[2][*c] == "cntr").expect("a column");
         let cell = |c: usize| rows[4][c].parse::<f32>().unwrap_or(f32::NAN);
         right += usize::from((cell(column) - x).hypot(cell(column + 1) - y) < 20.0);
     }
@@ -122,7 +123,8 @@ fn clicks_give_coats_and_the_line_names_the_animals_by_them() {
 fn labels_of_people_give_coats() {
     let desk = Desk::new();
     let (picture, animals) = still(&desk, "img0.png", 4);
-    let mut rows = [String::from("scorer"), "individuals".into(), "bodyparts".into(), "coords".into(), String::from("img0.png")];
+    let mut rows =
+        [String::from("scorer"), "individuals".into(), "bodyparts".into(), "coords".into(), String::from("img0.png")];
     for (who, [x, y]) in &animals {
         // A back that lies along the picture: a label before and one behind the middle.
         for (part, shift) in [("snout", 8.0), ("tailbase", -8.0)] {
@@ -208,12 +210,11 @@ fn what_is_wrong_with_clicks_is_said() {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         ended.why().replace(&desk.0.path().display().to_string(), "T")
     };
-    assert!(told("R@0:3,470").starts_with("arenad: enrol: --click R@0:3,470: no animal is found there; the model finds"));
-    let [x, y] = animals[0].1;
-    assert_eq!(
-        told(&format!("R@7:{x},{y}")),
-        "arenad: enrol: --click R is on frame 7; T/still.png has frames 0 to 0"
+    assert!(
+        told("R@0:3,470").starts_with("arenad: enrol: --click R@0:3,470: no animal is found there; the model finds")
     );
+    let [x, y] = animals[0].1;
+    assert_eq!(told(&format!("R@7:{x},{y}")), "arenad: enrol: --click R is on frame 7; T/still.png has frames 0 to 0");
 }
 
 #[test]
