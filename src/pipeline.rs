@@ -3,7 +3,7 @@
 mod threads;
 mod tracking;
 
-pub use tracking::{Tracking, TrackingParts};
+pub use tracking::{Became, Tracking, TrackingParts};
 
 use crate::act::ActError;
 use crate::config::{self, Config};
@@ -115,6 +115,7 @@ pub struct Daemon {
     threads: Vec<JoinHandle<()>>,
     engine: &'static str,
     precision: Precision,
+    became: Became,
 }
 
 impl Daemon {
@@ -153,6 +154,7 @@ impl Daemon {
             threads: Vec::new(),
             engine,
             precision,
+            became: tracking.became(),
         };
         let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
@@ -193,6 +195,11 @@ impl Daemon {
     /// The engine that runs the model.
     pub fn engine(&self) -> &'static str {
         self.engine
+    }
+
+    /// What became of the coats by following them.
+    pub fn became(&self) -> Became {
+        Arc::clone(&self.became)
     }
 
     /// The precision of the model's file that it runs.

@@ -3,6 +3,7 @@
 use super::coat::{Coat, Spread, apart};
 use super::colour::Tint;
 use crate::handover::MAX_ANIMALS;
+use crate::model;
 use heapless::Vec;
 
 /// A coat as enrolled is worth this many seconds of looking at it; so fast it first takes an arena's own light in.
@@ -53,6 +54,32 @@ impl Follower {
     /// The coats as they are.
     pub fn coats(&self) -> &[Coat] {
         &self.coats
+    }
+
+    /// What became of each coat.
+    pub fn became(&self) -> Vec<model::Followed, MAX_ANIMALS> {
+        let one = |(followed, coat): (&Followed, &Coat)| model::Followed {
+            tint: coat.tint,
+            spread: followed.spread,
+            seen_s: followed.seen_s,
+        };
+        self.followed.iter().zip(&self.coats).map(one).collect()
+    }
+
+    /// Takes up what a coat had become, if it may stand there; says whether.
+    pub fn recall(&mut self, index: usize, known: &model::Followed) -> bool {
+        let fits = self.followed.get(index).is_some_and(|own| {
+            (0..3).all(|i| known.spread[i][i] <= own.home_spread[i][i].max(4.0 * SCATTER_LEAST[i] * SCATTER_LEAST[i]))
+        });
+        if !fits || !self.may_stand(index, &known.tint) {
+            return false;
+        }
+        if let (Some(followed), Some(coat)) = (self.followed.get_mut(index), self.coats.get_mut(index)) {
+            followed.spread = scattered(&known.spread, &followed.home_spread, &[0.0; 3], 0.0);
+            followed.seen_s = known.seen_s.max(0.0);
+            *coat = Coat::new(known.tint, &followed.spread);
+        }
+        true
     }
 
     /// Takes in that coat `index` surely looked like `tint`, `seconds` after the frame before; says whether it was followed.

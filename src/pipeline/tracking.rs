@@ -4,10 +4,10 @@ use super::PipelineError;
 use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
 use crate::crop::Cropper;
-use crate::handover::{Delivery, Frame, GapReason, Gaps, PictureSize, Scene, Steps};
+use crate::handover::{Delivery, Frame, GapReason, Gaps, MAX_ANIMALS, PictureSize, Scene, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
-use crate::model::{Contract, Precision};
+use crate::model::{Contract, Followed, Precision};
 use crate::paint::Paint;
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
@@ -15,7 +15,20 @@ use crate::space::Letterbox;
 use crate::stamp::Clock;
 use crate::track::Tracker;
 use crate::zones::Zones;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+/// What became of the coats, in their order; empty until something did.
+pub type Became = Arc<Mutex<heapless::Vec<Followed, MAX_ANIMALS>>>;
+
+/// In so many frames what became of the coats is told once.
+const KEPT_EVERY: u64 = 256;
+
+/// Whoever reads it must not make the line wait.
+fn keep(became: &Became, paint: &Paint) {
+    if let Ok(mut kept) = became.try_lock() {
+        *kept = paint.became();
+    }
+}
 
 /// The parts of the line that the configuration shapes.
 pub struct TrackingParts {
@@ -49,6 +62,8 @@ pub struct Tracking {
     reader: PoseReader,
     /// Nothing where the arena's coats are not known.
     paint: Option<Paint>,
+    /// What became of the coats, for those who keep it.
+    became: Became,
     tracker: Tracker,
     actor: Actor,
     /// Frames on which the model did not run, to be told with the next scene.
@@ -75,6 +90,7 @@ impl Tracking {
             engine,
             reader: PoseReader::new(contract)?,
             paint: Paint::new(contract),
+            became: Became::default(),
             tracker: parts.tracker,
             actor: parts.actor,
             failed: Gaps::default(),
@@ -119,6 +135,9 @@ impl Tracking {
         let scene = self.tracker.advance(&poses, frame.stamp, &gaps);
         if let Some(paint) = &mut self.paint {
             paint.follow(&scene);
+            if frame.stamp.frame.is_multiple_of(KEPT_EVERY) {
+                keep(&self.became, paint);
+            }
         }
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
@@ -145,8 +164,16 @@ impl Tracking {
         }
     }
 
+    /// Where what became of the coats can be read while the line runs.
+    pub fn became(&self) -> Became {
+        Arc::clone(&self.became)
+    }
+
     /// Frames that failed after the last scene.
     pub fn finish(&mut self) -> Gaps {
+        if let Some(paint) = &self.paint {
+            keep(&self.became, paint);
+        }
         std::mem::take(&mut self.failed)
     }
 
