@@ -2,14 +2,20 @@
 
 mod bench;
 mod check;
+mod claim;
 mod demo;
 mod enrol;
+mod eval;
 mod export;
+mod kept;
 mod model;
 mod progress;
 mod rehearse;
 mod replay;
+mod results;
 mod run;
+mod service;
+mod track;
 
 use arenad::config::{self, EngineChoice, PrecisionChoice};
 use clap::{Parser, Subcommand};
@@ -42,12 +48,16 @@ pub enum Command {
     Check(check::Args),
     /// The same line over a recording (.mp4, raw .h264 or .h265, a folder of images): unpaced, repeatable.
     Replay(replay::Args),
+    /// The tracker alone over recorded poses.
+    Track(track::Args),
     /// Renders an arena with ground truth: video.mp4 and truth.csv, or labelled stills for training.
     Rehearse(rehearse::Args),
     /// Measures the coats of an arena's own animals: names and colours of any, from clicks, crops or labels.
     Enrol(enrol::Args),
     /// Turns rolling files into another format.
     Export(export::Args),
+    /// Judges poses by the truth: keypoints, names, swaps, as a table or JSON.
+    Eval(eval::Args),
     /// Looks after model folders: what a contract says, whether it is kept.
     Model(model::Args),
     /// Times each step alone and the line whole.
@@ -180,9 +190,11 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Track(args) => track::run(args),
         Command::Rehearse(args) => rehearse::run(args),
         Command::Enrol(args) => enrol::run(args),
         Command::Export(args) => export::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Model(args) => model::run(args),
         Command::Bench(args) => bench::run(args),
     };

@@ -22,4 +22,5 @@ pub mod source;
 pub mod space;
 pub mod stamp;
 pub mod track;
+pub mod transcript;
 pub mod zones;

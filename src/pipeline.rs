@@ -1,9 +1,13 @@
 //! Threads: from a configuration to a running daemon, one named thread for each thing that can block.
 
+mod pulse;
 mod threads;
 mod tracking;
+mod urgency;
 
+pub use pulse::Vigil;
 pub use tracking::{Became, Tracking, TrackingParts};
+pub use urgency::{Refused, Urgency};
 
 use crate::act::ActError;
 use crate::config::{self, Config};
@@ -17,10 +21,11 @@ use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
 use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink};
 use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
-use crate::sink::wire::Names;
+use crate::sink::wire::{CameraReport, Names};
 use crate::source::SourceError;
 use crate::stamp::Clock;
 use crate::zones::ZoneError;
+use pulse::Pulse;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -99,6 +104,8 @@ pub struct Plan<'a> {
     pub ledger: Arc<Ledger>,
     /// The demo's judge.
     pub witness: Option<Witness>,
+    /// Hears what the start is doing each time that it gets on: opening an engine may take minutes.
+    pub progress: &'a (dyn Fn(&str) + Sync),
 }
 
 /// A running daemon. Dropping it stops it.
@@ -113,6 +120,8 @@ pub struct Daemon {
     harvest: Option<Arc<HarvestHandle>>,
     stop_source: tokio::sync::watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    pulses: Vec<Arc<Pulse>>,
+    urgency: Urgency,
     engine: &'static str,
     precision: Precision,
     became: Became,
@@ -121,9 +130,16 @@ pub struct Daemon {
 impl Daemon {
     /// Opens everything and starts the threads. On an error nothing keeps running.
     pub fn start(plan: Plan<'_>) -> Result<Self, PipelineError> {
-        let Plan { config, contract, clock, ledger, witness } = plan;
-        let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
-        let tracking = Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))?;
+        let Plan { config, contract, clock, ledger, witness, progress } = plan;
+        let urgency = Urgency::new(config.process.realtime_priority);
+        progress(&format!("opening the model {}", contract.written.name));
+        // Here the threads of the engine and of the pin are made.
+        let open = || {
+            let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
+            Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))
+        };
+        let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
+        progress("starting the sinks");
         let (engine, precision) = (tracking.engine(), tracking.precision());
         let info = file_info(&config.arena, contract, &config.zones);
         let harvest = match &config.harvest {
@@ -152,6 +168,8 @@ impl Daemon {
             harvest,
             stop_source,
             threads: Vec::new(),
+            pulses: Vec::new(),
+            urgency,
             engine,
             precision,
             became: tracking.became(),
@@ -163,11 +181,17 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn spawn(&mut self, name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), PipelineError> {
+    /// A thread between camera and pin.
+    fn spawn(&mut self, name: &'static str, work: impl FnOnce(&Pulse) + Send + 'static) -> Result<(), PipelineError> {
         let farewell = threads::Farewell { name, notices: Arc::clone(&self.notices) };
+        let (pulse, urgency) = (Pulse::new(name), self.urgency);
+        self.pulses.insert(0, Arc::clone(&pulse));
         let run = move || {
             let _farewell = farewell;
-            work();
+            if let Err(refused) = urgency.take() {
+                tracing::warn!("thread {name}: {refused}");
+            }
+            work(&pulse);
         };
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -185,6 +209,16 @@ impl Daemon {
     /// Waits at most `limit` for news.
     pub fn wait(&self, limit: Duration) -> Taken<Notice> {
         self.notices.take_within(limit)
+    }
+
+    /// Watches the threads between camera and pin.
+    pub fn vigil(&self) -> Vigil {
+        Vigil::over(self.pulses.iter().cloned())
+    }
+
+    /// What the camera does.
+    pub fn camera(&self) -> CameraReport {
+        self.net.camera()
     }
 
     /// Where the live page is served.

@@ -78,6 +78,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
         files: None,
         web: None,
         harvest: None,
+        process: config::Process::default(),
     })
 }
 

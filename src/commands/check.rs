@@ -8,7 +8,7 @@ use arenad::handover::{AccessUnit, Frame, Line, Taken};
 use arenad::infer::onnxruntime;
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
-use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts};
+use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, Urgency};
 use arenad::sink::mqtt;
 use arenad::source::{self, SourceState};
 use arenad::stamp::{CaptureClock, Clock};
@@ -66,6 +66,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         check_line(&config, &contract, Duration::from_secs(args.seconds), &mut table);
     }
     check_sinks(&config, &mut table);
+    check_process(config.process.realtime_priority, &mut table);
     match (table.wrong, table.unreached) {
         (0, 0) => Ok(()),
         (0, unreached) => Err(Failure::Fatal(format!("{unreached} thing(s) could not be reached; see FAILED above"))),
@@ -251,6 +252,15 @@ fn check_sinks(config: &Config, table: &mut Table) {
                 table.wrong("web", format!("{}: {error}; choose another web.listen or stop what uses it", web.listen))
             }
         },
+    }
+}
+
+fn check_process(realtime_priority: Option<u8>, table: &mut Table) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match (realtime_priority, Urgency::new(realtime_priority).granted()) {
+        (None, _) => table.good("process", format!("{cores} core(s), ordinary scheduling")),
+        (Some(priority), Ok(())) => table.good("process", format!("{cores} core(s), real-time priority {priority}")),
+        (Some(_), Err(refused)) => table.unreached("process", refused),
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         clock,
         ledger: Arc::clone(&ledger),
         witness: Some(Box::new(move |delivery| witness.hear(&delivery.scene))),
+        progress: &|_| (),
     };
     let mut daemon = Daemon::start(plan).map_err(start_failure)?;
     heed_signals(&daemon.notices())?;
@@ -102,6 +103,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
         }),
         web: Some(config::Web { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.web_port)), pictures_hz: 15 }),
         harvest: None,
+        process: config::Process::default(),
     })
 }
 

@@ -1,16 +1,18 @@
 //! `arenad run`: the daemon, until a signal or a fault ends it.
 
+use super::claim::Claim;
+use super::kept::Kept;
+use super::service::{self, Watch};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Config, Secrets};
 use arenad::handover::{Line, Taken};
 use arenad::ledger::Ledger;
-use arenad::model::{Contract, FollowedCoats, WrittenCoat};
+use arenad::model::Contract;
 use arenad::pipeline::{Daemon, Notice, PipelineError, Plan};
 use arenad::stamp::Clock;
-use sd_notify::NotifyState;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Runs until SIGTERM or SIGINT. A camera or broker that is away is waited for and retried for ever.
 #[derive(clap::Args, Debug)]
@@ -21,85 +23,52 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = Config::read_file(&args.config, &secrets()).map_err(configuration)?;
+    let _claim = Claim::on(&config.arena)?;
     let mut contract = arena_contract(&config.model)?;
-    let kept = config.files.as_ref().map(|files| Kept::recall(&files.folder.join(&config.arena), &mut contract));
+    let mut kept = Kept::recall(&config, &mut contract);
+    let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let plan = Plan {
         config: &config,
         contract: &contract,
-        clock: Clock::new(),
-        ledger: Arc::new(Ledger::default()),
+        clock,
+        ledger: Arc::clone(&ledger),
         witness: None,
+        progress: &service::starting,
     };
     let mut daemon = Daemon::start(plan).map_err(start_failure)?;
     heed_signals(&daemon.notices())?;
-    tell_systemd(&[NotifyState::Ready]);
+    service::ready();
     let precision = daemon.precision();
     tracing::info!(arena = config.arena, engine = daemon.engine(), %precision, "started");
     if let Some(address) = daemon.web_addr() {
         tracing::info!("live page: http://{address}/");
     }
-    let ended = wait(&daemon, kept.as_ref());
-    tell_systemd(&[NotifyState::Stopping]);
+    let ended = wait(&daemon, Watch::over(&daemon, &ledger, clock), &mut kept);
+    service::stopping();
     daemon.stop();
-    if let Some(kept) = &kept {
-        kept.keep(&daemon);
-    }
+    kept.keep(&daemon);
     tracing::info!("stopped");
     ended
 }
 
-/// What became of the coats is written this often, and at the end.
-const KEEP_EVERY: Duration = Duration::from_secs(600);
-
-/// Where what became of the coats is kept from one start to the next: beside the arena's files.
-struct Kept {
-    file: PathBuf,
-    coats: Vec<WrittenCoat>,
-}
-
-impl Kept {
-    /// Gives the contract's coats what was kept of them. A damaged file is told and left: the enrolled coats hold.
-    fn recall(folder: &Path, contract: &mut Contract) -> Self {
-        let file = folder.join("coats-followed.toml");
-        let enrolled = contract.coats.as_ref().map(|coats| coats.coats.clone()).unwrap_or_default();
-        match (FollowedCoats::read(&file), &mut contract.coats) {
-            (Ok(Some(known)), Some(coats)) => {
-                let recalled = coats.recall(&known);
-                tracing::info!("{}: {recalled} coat(s) taken up as they were", file.display());
-            }
-            (Err(error), _) => tracing::warn!("{error}; the coats are taken as enrolled"),
-            _ => {}
-        }
-        Self { file, coats: enrolled }
-    }
-
-    fn keep(&self, daemon: &Daemon) {
-        let became = daemon.became();
-        let became = became.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if became.is_empty() || self.coats.is_empty() {
-            return;
-        }
-        if let Err(error) = FollowedCoats::new(&self.coats, &became).write(&self.file) {
-            tracing::warn!("{}: {error}; the coats are taken as enrolled after a restart", self.file.display());
-        }
-    }
-}
-
-/// Waits for a reason to end.
-fn wait(daemon: &Daemon, kept: Option<&Kept>) -> Result<(), Failure> {
+/// Watches the threads until there is a reason to end.
+fn wait(daemon: &Daemon, mut watch: Watch, kept: &mut Kept) -> Result<(), Failure> {
+    let mut next = Instant::now() + watch.every();
     loop {
-        match daemon.wait(KEEP_EVERY) {
+        let now = Instant::now();
+        if now >= next {
+            watch.look(daemon);
+            kept.look(daemon, now);
+            next = now + watch.every();
+        }
+        match daemon.wait(next.saturating_duration_since(now)) {
             Taken::Value(Notice::Stop) | Taken::Closed => return Ok(()),
             Taken::Value(Notice::Camera(error)) => return Err(configuration(error)),
             Taken::Value(Notice::Ended(thread)) => {
                 return Err(fatal(format!("thread {thread}: ended by itself; the log says why")));
             }
             Taken::Value(Notice::FirstScene) => tracing::info!("first scene"),
-            Taken::Nothing => {
-                if let Some(kept) = kept {
-                    kept.keep(daemon);
-                }
-            }
+            Taken::Nothing => {}
         }
     }
 }
@@ -121,12 +90,6 @@ pub(super) fn heed_signals(notices: &Arc<Line<Notice>>) -> Result<(), Failure> {
     };
     std::thread::Builder::new().name("signals".into()).spawn(heed).map_err(fatal)?;
     Ok(())
-}
-
-fn tell_systemd(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("systemd: {error}");
-    }
 }
 
 /// Where systemd puts credentials; its own interface is this variable.

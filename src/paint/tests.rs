@@ -154,7 +154,8 @@ fn a_pose_without_a_back_or_with_wild_places_says_nothing() {
 
 #[test]
 fn body_parts_are_known_by_the_names_that_laboratories_use() {
-    let words = |names: &[&str]| Anatomy::of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let words =
+        |names: &[&str]| Anatomy::of(&names.iter().map(|name| (*name).to_owned()).collect::<std::vec::Vec<_>>());
     let own = words(&["nose", "L_ear", "R_ear", "L_flnk", "R_flnk", "cntr", "T_base", "T_mid", "T_end"]);
     assert_eq!(
         own,
@@ -205,6 +206,7 @@ fn scene(identity: u8, p: f32, state: State, seconds: f64) -> Scene {
         centre: Some(InCamera { x: 80.0, y: 60.0 }),
         zone: None,
         keypoints: Keypoints::default(),
+        predicted: Default::default(),
         vanished: None,
     };
     let mut scene = Scene { stamp: Stamp { captured, ..Stamp::default() }, ..Scene::default() };
