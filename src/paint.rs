@@ -61,11 +61,8 @@ impl Paint {
         let coats = contract.coats.as_ref()?;
         let head: std::vec::Vec<_> = contract.written.identities.iter().map(|known| known.name.as_str()).collect();
         let mut follower = Follower::new(coats.coats.iter().map(|coat| (coat.tint, coat.spread)));
-        for (index, known) in coats.followed.iter().enumerate() {
-            if let Some(known) = known {
-                follower.recall(index, known);
-            }
-        }
+        // What may not stand is left: the coats are then as enrolled.
+        let _ = follower.recall(&coats.followed);
         Some(Self {
             anatomy: Anatomy::of(&contract.written.keypoints),
             fusion: Fusion::new(coats.identities.iter().map(|coat| coat.name.as_str()), &head),

@@ -295,6 +295,23 @@ fn a_swapped_name_does_not_move_a_coat() {
 }
 
 #[test]
+fn what_the_coats_became_is_taken_up_unless_it_may_not_stand() {
+    let mut contract = enrolled();
+    let (drifted, colours) = drifted(true);
+    let became = drifted.became();
+    let taken_up = |contract: &mut Contract, order: [usize; 4]| {
+        contract.coats.as_mut().expect("coats").followed = order.map(|index| became.get(index).copied()).to_vec();
+        Paint::new(contract).expect("coats")
+    };
+    let mut again = taken_up(&mut contract, [0, 1, 2, 3]);
+    assert_eq!(again.became(), became);
+    assert_eq!(colours.map(|colour| likeliest(&seen(&mut again, colour))), [0, 1, 2, 3]);
+    // A file in which two coats have each other's colours.
+    let enrolled = Paint::new(&self::enrolled()).expect("coats");
+    assert_eq!(taken_up(&mut contract, [0, 2, 1, 3]).became(), enrolled.became());
+}
+
+#[test]
 fn only_sure_sights_of_an_animal_alone_move_a_coat() {
     let other = blend(MINT, YELLOW, 0.1);
     for (p, state, alone, moves) in [
