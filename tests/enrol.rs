@@ -152,6 +152,16 @@ fn labels_of_people_give_coats() {
     fs::write(folder.join("CollectedData_me.csv"), rows.join("\n") + "\n").expect("written");
     desk.enrol(&words("--labels", &folder)).well();
     assert_eq!(desk.coats().coats.len(), animals.len());
+    for (from, to, told) in [
+        ("individuals", "somebody", "has no individuals; allowed: multi-animal labels with"),
+        ("snout", "wheel", "has no body parts that tell where a back is; allowed: multi-animal labels with"),
+    ] {
+        let table =
+            rows.join("\n").replace(from, to).replace("tailbase", if from == "snout" { "lid" } else { "tailbase" });
+        fs::write(folder.join("CollectedData_me.csv"), table).expect("written");
+        let ended = desk.enrol(&words("--labels", &folder));
+        assert!(ended.code == Some(2) && ended.why().contains(told), "{ended:?}");
+    }
 }
 
 #[test]
