@@ -148,13 +148,15 @@ pub struct Tracker {
     pub keypoint_score_min: f32,
     /// A track without a pose is predicted for this long, then its animal is hidden.
     pub coast: Duration,
+    /// A missing keypoint of an animal that is seen is predicted for this long.
+    pub hold: Duration,
     /// Below this probability a name is withheld, 0 to 1.
     pub name_min: f32,
 }
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { score_min: 0.3, keypoint_score_min: 0.5, coast: Duration::from_millis(400), name_min: 0.5 }
+        Self { score_min: 0.3, keypoint_score_min: 0.5, coast: Duration::from_millis(400), hold: Duration::from_millis(300), name_min: 0.5 }
     }
 }
 

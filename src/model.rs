@@ -142,6 +142,12 @@ impl Contract {
         self.written.keypoints.iter().position(|keypoint| keypoint == name)
     }
 
+    /// The skeleton's pairs, by the indexes of their keypoints.
+    pub fn skeleton(&self) -> Vec<[usize; 2]> {
+        let pair = |[a, b]: &[String; 2]| Some([self.keypoint(a)?, self.keypoint(b)?]);
+        self.written.skeleton.iter().filter_map(pair).collect()
+    }
+
     /// The identity `name`.
     pub fn identity(&self, name: &str) -> Option<Identity> {
         let index = self.written.identities.iter().position(|identity| identity.name == name)?;

@@ -1,14 +1,16 @@
 //! Poses to scenes: which pose continues which track, who each track is, and who is out of sight. Pure: no clock but the stamp.
 //!
-//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `identity`
-//! weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
+//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `body`
+//! gives up keypoints that are not clearly their own track's, `identity` weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
 //! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
 
 mod assign;
+mod body;
 mod cost;
 mod identity;
 mod known;
 mod motion;
+mod seating;
 
 use crate::config;
 use crate::handover::{
@@ -18,6 +20,7 @@ use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
 use crate::zones::Zones;
 use assign::{Costs, Pairs, assign};
+use body::{Bodies, Posture};
 use cost::Expected;
 use heapless::Vec;
 use identity::{Belief, Candidate, Shares};
@@ -57,8 +60,9 @@ struct Track {
     /// Posterior probability of each identity.
     shares: Shares,
     name: Option<Identity>,
-    /// As last seen.
+    /// As last seen, without those that were given up.
     keypoints: Keypoints,
+    posture: Posture,
     seen_at: InCamera,
     /// Its pose in this frame.
     pose: Option<usize>,
@@ -102,13 +106,14 @@ pub struct Tracker {
     sized: f32,
     tracks: Vec<Track, MAX_ANIMALS>,
     next_id: u32,
+    bodies: Bodies,
     known: Known,
 }
 
 impl Tracker {
     /// A tracker that has seen nothing. `identities` is how many the model knows, at most `MAX_ANIMALS`; with none every track
-    /// stays nameless.
-    pub fn new(config: config::Tracker, identities: usize, zones: Zones) -> Self {
+    /// stays nameless. `skeleton` links keypoints by their indexes; without one, bodies are known by their keypoints' places alone.
+    pub fn new(config: config::Tracker, identities: usize, zones: Zones, skeleton: &[[usize; 2]]) -> Self {
         Self {
             config,
             identities: identities.min(MAX_ANIMALS),
@@ -118,6 +123,7 @@ impl Tracker {
             sized: 0.0,
             tracks: Vec::new(),
             next_id: 1,
+            bodies: Bodies::new(skeleton),
             known: Known::default(),
         }
     }
@@ -137,9 +143,10 @@ impl Tracker {
         self.follow(&poses, &pairs);
         self.doubt(&places, &pairs, step_s);
         self.start(&poses, &pairs);
+        self.check_bodies(step_s);
         self.listen(&poses, step_s);
         self.name();
-        let view = View { zones: &self.zones, identities: self.identities, size: self.size, coast_s: self.coast_s() };
+        let view = View { zones: &self.zones, identities: self.identities, size: self.size, coast_s: self.coast_s(), hold_s: self.config.hold.as_secs_f64() };
         self.known.tell(&self.tracks, &view, stamp, gaps)
     }
 
@@ -300,6 +307,7 @@ impl Tracker {
             shares: [0.0; MAX_ANIMALS],
             name: None,
             keypoints: pose.keypoints,
+            posture: Posture::default(),
             seen_at: pose.centre,
             pose: Some(index),
             unseen_s: 0.0,

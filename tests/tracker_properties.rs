@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use world::{Dice, Observer, World, looks, no_gaps, pose, zones};
 
 fn tracker(identities: usize) -> Tracker {
-    Tracker::new(config::Tracker::default(), identities, zones())
+    Tracker::new(config::Tracker::default(), identities, zones(), &[])
 }
 
 fn stamp(frame: u64, captured_ns: i64) -> Stamp {

@@ -199,6 +199,7 @@ fn read_tracker(mut section: Section<'_>) -> Tracker {
         score_min: section.share("score_min", default.score_min),
         keypoint_score_min: section.share("keypoint_score_min", default.keypoint_score_min),
         coast: section.millis("coast_ms", default.coast.as_millis() as u64, 0..=10_000),
+        hold: section.millis("hold_ms", default.hold.as_millis() as u64, 0..=10_000),
         name_min: section.share("name_min", default.name_min),
     };
     section.finish();

@@ -34,7 +34,8 @@ impl TrackingParts {
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
         let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
-        let tracker = Tracker::new(config.tracker, identities.len(), zones);
+        let skeleton = contract.skeleton();
+        let tracker = Tracker::new(config.tracker, identities.len(), zones, &skeleton);
         Ok(Self { tracker, actor })
     }
 }

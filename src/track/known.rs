@@ -77,7 +77,7 @@ impl Known {
         }
         for track in tracks.iter().filter(|track| track.confirmed && track.name.is_none()) {
             let zone = view.zones.at(track.place());
-            if scene.animals.push(shown(track, None, zone, view.coast_s)).is_err() {
+            if scene.animals.push(shown(track, None, zone, view)).is_err() {
                 break;
             }
         }
@@ -105,7 +105,7 @@ impl Known {
                 self.happened(Event::ZoneEntered { identity, zone });
             }
         }
-        let animal = shown(track, Some(identity), zone, view.coast_s);
+        let animal = shown(track, Some(identity), zone, view);
         let last = Vanished { at, frame, zone };
         self.sights[usize::from(identity.0)] = Some(Sight { last, p: animal.p, ago_s: 0.0, told_vanished: false });
         animal
@@ -114,7 +114,7 @@ impl Known {
     fn predicted(&self, track: &Track, identity: Identity, view: &View<'_>) -> Animal {
         let held = self.sight(usize::from(identity.0)).and_then(|sight| sight.last.zone);
         let zone = view.zones.at_held(track.place(), held, ZONE_MARGIN * view.size);
-        shown(track, Some(identity), zone, view.coast_s)
+        shown(track, Some(identity), zone, view)
     }
 
     fn absent(&self, identity: Identity) -> Animal {
@@ -157,15 +157,22 @@ pub struct View<'a> {
     pub size: f32,
     /// How long a track is predicted, seconds.
     pub coast_s: f64,
+    /// How long a missing keypoint of a seen animal is predicted, seconds.
+    pub hold_s: f64,
 }
 
 /// A track as it stands in the scene.
-fn shown(track: &Track, identity: Option<Identity>, zone: Option<Zone>, coast_s: f64) -> Animal {
+fn shown(track: &Track, identity: Option<Identity>, zone: Option<Zone>, view: &View<'_>) -> Animal {
     let p = match identity {
         Some(identity) => track.shares[usize::from(identity.0)],
         None => track.shares.iter().copied().fold(0.0, f32::max),
     };
-    let keypoints = if track.seen() { track.keypoints } else { moved(track, coast_s) };
+    let (keypoints, predicted) = if track.seen() {
+        track.posture.completed(&track.keypoints, view.hold_s as f32, view.size)
+    } else {
+        let keypoints = moved(track, view.coast_s);
+        (keypoints, KeypointSet::present(&keypoints))
+    };
     Animal {
         identity,
         p: p.clamp(0.0, 1.0),
@@ -174,7 +181,7 @@ fn shown(track: &Track, identity: Option<Identity>, zone: Option<Zone>, coast_s:
         centre: Some(track.place()),
         zone,
         keypoints,
-        predicted: if track.seen() { KeypointSet::default() } else { KeypointSet::present(&keypoints) },
+        predicted,
         vanished: None,
     }
 }

@@ -5,7 +5,8 @@
 //! robustly (iterated weights, Geman and McClure 1987), so that a few borrowed ones do not carry it away.
 
 use super::build::Build;
-use crate::handover::{Keypoints, MAX_KEYPOINTS};
+use crate::handover::{Keypoint, KeypointSet, Keypoints, MAX_KEYPOINTS};
+use crate::space::InCamera;
 
 /// How long a keypoint keeps its place in the body's frame, seconds.
 const TURN_S: f32 = 0.4;
@@ -15,6 +16,8 @@ const NOISE: f32 = 0.06 * 0.06;
 const ROBUST: f32 = 9.0;
 /// How often the weights are found anew.
 const ROUNDS: usize = 4;
+/// A predicted keypoint scores this share of what it had, less the longer ago it was seen: what asks for sure keypoints leaves it out.
+const HELD: f32 = 0.5;
 /// How far an unseen body's frame may be off, body sizes squared, for each second.
 const UNSEEN_PER_S: f32 = 4.0;
 
@@ -169,11 +172,20 @@ impl Posture {
         }
     }
 
-    /// Where a keypoint that was seen up to `longest_s` ago must be, camera pixels, with the score that it had and how long ago.
-    pub fn held(&self, k: usize, longest_s: f32, size: f32) -> Option<([f32; 2], f32, f32)> {
-        let last = self.last.get(k)?.filter(|last| last.ago_s <= longest_s)?;
-        let at = self.frame?.camera_from_body(last.at);
-        Some((at.map(|value| value * size), last.score, last.ago_s))
+    /// A pose's keypoints, and in the place of those missing that were seen up to `hold_s` ago where they must be; and which of
+    /// them these are. Camera pixels; less sure the longer ago they were seen.
+    pub fn completed(&self, keypoints: &Keypoints, hold_s: f32, size: f32) -> (Keypoints, KeypointSet) {
+        let (mut all, mut predicted) = (*keypoints, KeypointSet::default());
+        for (k, (keypoint, last)) in all.iter_mut().zip(&self.last).enumerate() {
+            let held = last.filter(|last| keypoint.is_none() && last.ago_s <= hold_s);
+            if let (Some(last), Some(frame)) = (held, self.frame) {
+                let [x, y] = frame.camera_from_body(last.at);
+                let sure = HELD * (-last.ago_s / hold_s.max(1e-3)).exp();
+                *keypoint = Some(Keypoint { at: InCamera { x: x * size, y: y * size }, score: last.score * sure });
+                predicted.insert(k);
+            }
+        }
+        (all, predicted)
     }
 }
 
