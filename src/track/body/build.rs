@@ -58,6 +58,11 @@ impl Build {
         self.lengths.get(link)?.as_ref().filter(|length| length.learnt_s >= GUESS_S)
     }
 
+    /// How far its keypoints lie from its frame's origin at most, body sizes.
+    pub fn reach(&self) -> f32 {
+        self.parts.iter().flatten().map(|part| part.at[0].hypot(part.at[1]) + part.variance.sqrt()).fold(0.0, f32::max)
+    }
+
     /// Keypoints that were seen, by how far they stray.
     pub fn steadiest_first(&self) -> Vec<usize, MAX_KEYPOINTS> {
         let mut order: Vec<usize, MAX_KEYPOINTS> = (0..MAX_KEYPOINTS).filter(|k| self.parts[*k].is_some()).collect();

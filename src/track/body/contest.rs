@@ -6,8 +6,9 @@ use crate::handover::MAX_ANIMALS;
 
 /// How often a keypoint that is in view is among those found.
 const FOUND: f32 = 0.8;
-/// How many keypoints of animals that no track knows lie on a square of one body size.
-const STRANGERS: f32 = 0.01;
+/// How many keypoints that are no track's lie on a square of one body size, and how many more where another body reaches.
+const STRANGERS: f32 = 0.003;
+const STRANGERS_NEAR: f32 = 0.05;
 /// How much more likely the model puts a keypoint into its own animal's pose than into another's near by.
 const OWN: f32 = 10.0;
 /// Now and then a keypoint strays further than it was seen to: this share of the time, this many times as far.
@@ -26,13 +27,14 @@ pub struct Fits {
     rows: [[f32; MAX_ANIMALS]; MAX_ANIMALS],
 }
 
-/// Weighs keypoint `k` of every pose against every track. `along_links` gives the misfit along links and the sum of their
-/// inverse variances, of a place in body sizes.
+/// Weighs keypoint `k` of every pose against every track. `others` counts the bodies, but this one, that reach a place; `along_links` gives the misfit along links and the sum of their
+/// inverse variances. Places in body sizes.
 pub fn fits(
     seats: &[Seat<'_>],
     expected: &[Expected],
     size: f32,
     k: usize,
+    others: impl Fn(usize, [f32; 2]) -> usize,
     along_links: impl Fn(&Seat<'_>, [f32; 2]) -> (f32, f32),
 ) -> Fits {
     let mut fits = Fits { seats: expected.len(), there: 0, rows: [[0.0; MAX_ANIMALS]; MAX_ANIMALS] };
@@ -41,6 +43,7 @@ pub fn fits(
         let Some(keypoint) = keypoint else { continue };
         fits.there |= 1 << column;
         let at = [keypoint.at.x / size, keypoint.at.y / size];
+        let strangers = STRANGERS + STRANGERS_NEAR * others(column, at) as f32;
         for (row, (seat, expected)) in seats.iter().zip(expected).enumerate() {
             let own = if row == column { OWN } else { 1.0 };
             let fit = match expected.place(k) {
@@ -48,7 +51,7 @@ pub fn fits(
                 // Nothing is known against it.
                 None => if row == column { SUREST } else { 0.0 },
             };
-            fits.rows[row][column] = (fit / STRANGERS).min(SUREST);
+            fits.rows[row][column] = (fit / strangers).min(SUREST);
         }
     }
     fits

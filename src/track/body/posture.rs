@@ -100,6 +100,11 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Whether a place, in body sizes, is within the body's reach.
+    pub fn reaches(&self, at: [f32; 2]) -> bool {
+        self.frame.is_some_and(|frame| apart(frame.origin, at) <= frame.reach + self.slack.sqrt())
+    }
+
     /// Where keypoint `k` must be along the camera's axes, and its variance on each; body sizes.
     pub fn place(&self, k: usize) -> Option<([f32; 2], f32)> {
         let (at, variance) = (*self.parts.get(k)?)?;
