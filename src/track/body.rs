@@ -20,7 +20,7 @@ use posture::{Expected, Frame};
 /// Links of a skeleton that are held to their lengths; further ones are left out.
 const MAX_LINKS: usize = 32;
 /// A keypoint is given up below this probability that it is its own track's.
-const OWN_MIN: f32 = 0.9;
+const OWN_MIN: f32 = 0.98;
 /// An animal's own build counts once it was learnt for this long, seconds.
 const OWN_BUILD_S: f32 = 5.0;
 /// A name teaches its build from this probability on.

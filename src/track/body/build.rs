@@ -7,7 +7,7 @@ use crate::handover::{Keypoints, MAX_KEYPOINTS};
 /// Figures are means over about this long, seconds of capture time.
 const MEMORY_S: f32 = 60.0;
 /// They are first guesses until they were learnt for this long, seconds.
-const GUESS_S: f32 = 1.0;
+const GUESS_S: f32 = 2.0;
 /// Spread of a first guess, and the least spread there is: labels tremble. Body sizes, squared.
 const GUESS_VARIANCE: f32 = 0.6 * 0.6;
 const LEAST_VARIANCE: f32 = 0.06 * 0.06;
