@@ -12,8 +12,8 @@ const STRANGERS_NEAR: f32 = 0.1;
 /// How much more likely the model puts a keypoint into its own animal's pose than into another's near by.
 const OWN: f32 = 10.0;
 /// Now and then a keypoint strays further than it was seen to: this share of the time, this many times as far.
-const WILD: f32 = 0.05;
-const WILDER: f32 = 4.0;
+const WILD: f32 = 0.02;
+const WILDER: f32 = 3.0;
 /// Bound on how many times likelier than a stranger's a keypoint is taken to be, so that products stay finite.
 const SUREST: f32 = 1e4;
 /// Bound on the misfit along links, variances: the exponential of more is nothing.
