@@ -156,7 +156,13 @@ pub struct Tracker {
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { score_min: 0.3, keypoint_score_min: 0.5, coast: Duration::from_millis(400), hold: Duration::from_millis(300), name_min: 0.5 }
+        Self {
+            score_min: 0.3,
+            keypoint_score_min: 0.5,
+            coast: Duration::from_millis(400),
+            hold: Duration::from_millis(300),
+            name_min: 0.5,
+        }
     }
 }
 

@@ -146,7 +146,13 @@ impl Tracker {
         self.check_bodies(step_s);
         self.listen(&poses, step_s);
         self.name();
-        let view = View { zones: &self.zones, identities: self.identities, size: self.size, coast_s: self.coast_s(), hold_s: self.config.hold.as_secs_f64() };
+        let view = View {
+            zones: &self.zones,
+            identities: self.identities,
+            size: self.size,
+            coast_s: self.coast_s(),
+            hold_s: self.config.hold.as_secs_f64(),
+        };
         self.known.tell(&self.tracks, &view, stamp, gaps)
     }
 

@@ -360,6 +360,7 @@ mod tests {
             ),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),
+            ("[tracker]\nhold_ms = 20000\n", "tracker.hold_ms: got 20000; allowed: a whole number from 0 to 10000"),
             ("[mqtt]\nport = 1883\n", "mqtt.host: is missing; write for example host = \"10.0.0.2\""),
             ("[mqtt]\nhost = \"h\"\nversion = 5\n", "mqtt.version: got 5; allowed: \"5\", \"3.1.1\""),
             (

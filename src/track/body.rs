@@ -148,3 +148,6 @@ impl Bodies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use super::Track;
 use crate::handover::{
-    Animal, Event, Gaps, Identity, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State, Vanished,
-    Zone,
+    Animal, Event, Gaps, Identity, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene,
+    State, Vanished, Zone,
 };
 use crate::space::InCamera;
 use crate::stamp::Stamp;

@@ -94,7 +94,13 @@ pub fn scene(stamp: Stamp) -> Scene {
         vanished: None,
         ..hidden.clone()
     };
-    let withheld = Animal { identity: None, p: 0.3, state: State::Predicted, predicted: KeypointSet::present(&keypoints), ..seen.clone() };
+    let withheld = Animal {
+        identity: None,
+        p: 0.3,
+        state: State::Predicted,
+        predicted: KeypointSet::present(&keypoints),
+        ..seen.clone()
+    };
     let mut gaps = Gaps::default();
     if stamp.frame == 2 {
         gaps.note_one(1, GapReason::Late);

@@ -5,7 +5,9 @@ use super::{FileInfo, FilesError, schema};
 use crate::handover::{Animal, Gap, Identity, Scene, Zone};
 use crate::space::InCamera;
 use crate::stamp::{CaptureClock, Stamp, WallTime};
-use arrow_array::builder::{BooleanBuilder, Float32Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder};
+use arrow_array::builder::{
+    BooleanBuilder, Float32Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use std::sync::Arc;

@@ -49,7 +49,13 @@ pub fn fits(
             let fit = match expected.place(k) {
                 Some((place, variance)) => own * density(place, variance, at, along_links(seat, at)),
                 // Nothing is known against it.
-                None => if row == column { SUREST } else { 0.0 },
+                None => {
+                    if row == column {
+                        SUREST
+                    } else {
+                        0.0
+                    }
+                }
             };
             fits.rows[row][column] = (fit / strangers).min(SUREST);
         }
@@ -95,16 +101,68 @@ pub fn own_shares(fits: &Fits) -> [f32; MAX_ANIMALS] {
     for row in (0..n).rev() {
         for set in 0..sets {
             let missed = (1.0 - FOUND) * after[row + 1][set];
-            after[row][set] = missed + ways(row, set).map(|(column, way)| way * after[row + 1][set | 1 << column]).sum::<f32>();
+            after[row][set] =
+                missed + ways(row, set).map(|(column, way)| way * after[row + 1][set | 1 << column]).sum::<f32>();
         }
     }
     let mut shares = [0.0; MAX_ANIMALS];
     for (row, share) in shares.iter_mut().enumerate().take(n) {
         let bit = 1 << row;
         if fits.there & bit != 0 && after[0][0] > 0.0 {
-            let with = (0..sets).filter(|set| set & bit == 0).map(|set| before[row][set] * after[row + 1][set | bit]).sum::<f32>();
+            let with = (0..sets)
+                .filter(|set| set & bit == 0)
+                .map(|set| before[row][set] * after[row + 1][set | bit])
+                .sum::<f32>();
             *share = FOUND * fits.rows[row][row] * with / after[0][0];
         }
     }
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The weight of every way to give `row` and the rows after it keypoints; with `wanted`, of those in which that row has its own.
+    fn ways(fits: &Fits, row: usize, taken: usize, wanted: Option<usize>) -> f32 {
+        if row == fits.seats {
+            return 1.0;
+        }
+        let missed = (1.0 - FOUND) * ways(fits, row + 1, taken, wanted);
+        let mut sum = if wanted == Some(row) { 0.0 } else { missed };
+        for column in (0..fits.seats).filter(|column| fits.there & !taken >> column & 1 == 1) {
+            if wanted != Some(row) || column == row {
+                sum += FOUND * fits.rows[row][column] * ways(fits, row + 1, taken | 1 << column, wanted);
+            }
+        }
+        sum
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn shares_are_what_trying_every_way_finds(
+            seats in 0usize..=5,
+            there in 0usize..32,
+            values in proptest::collection::vec(prop_oneof![0.0f32..2.0, 0.0f32..500.0, Just(0.0)], 25),
+        ) {
+            let mut fits = Fits { seats, there: there & ((1 << seats) - 1), rows: [[0.0; MAX_ANIMALS]; MAX_ANIMALS] };
+            for row in 0..seats {
+                fits.rows[row][..seats].copy_from_slice(&values[5 * row..5 * row + seats]);
+            }
+            let shares = own_shares(&fits);
+            for (row, share) in shares.iter().enumerate() {
+                let own = row < seats && fits.there >> row & 1 == 1;
+                let tried = if own { ways(&fits, 0, 0, Some(row)) / ways(&fits, 0, 0, None) } else { 0.0 };
+                prop_assert!((share - tried).abs() < 1e-3, "{row}: {share} against {tried}");
+            }
+        }
+    }
+
+    #[test]
+    fn eight_sure_tracks_stay_finite() {
+        let fits = Fits { seats: MAX_ANIMALS, there: 0xff, rows: [[SUREST; MAX_ANIMALS]; MAX_ANIMALS] };
+        assert!(own_shares(&fits).iter().all(|share| (0.0..=0.2).contains(share)), "{:?}", own_shares(&fits));
+    }
 }
