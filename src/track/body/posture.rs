@@ -258,8 +258,7 @@ impl Pairs {
                 camera[axis] += weight * self.camera[n][axis];
             }
         }
-        // Written so that NaN gives none.
-        if !(total > 0.0) {
+        if total <= 0.0 {
             return None;
         }
         let (body, camera) = (body.map(|sum| sum / total), camera.map(|sum| sum / total));
