@@ -119,8 +119,18 @@ pub fn events() -> Vec<Event> {
         Event::Vanished { identity, last },
         Event::Appeared { identity, at: InCamera { x: 1.0, y: 2.0 } },
         Event::Triggered { rule: 0, identity, latency_ns: 4_200_000 },
+        Event::ContactBegan { a: identity, b: Identity(2) },
+        Event::ContactEnded { a: identity, b: Identity(2) },
+        Event::IdentityRevised(revision(Some(Identity(1)), RevisionReason::Contact(Some(Identity(2))))),
+        Event::IdentityRevised(revision(None, RevisionReason::Contact(None))),
+        Event::IdentityRevised(revision(None, RevisionReason::NewTrack)),
+        Event::IdentityRevised(revision(Some(Identity(1)), RevisionReason::LaterEvidence)),
         Event::Gap(Gap { first: 1, last: 4, reason: GapReason::NoReference }),
     ]
+}
+
+fn revision(to: Option<Identity>, why: RevisionReason) -> Revision {
+    Revision { track: TrackId(3), first: 7, last: 9, from: Identity(0), to, why }
 }
 
 /// A scene with events and without a picture.

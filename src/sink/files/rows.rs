@@ -2,7 +2,7 @@
 
 use super::missing::Missing;
 use super::{FileInfo, FilesError, schema};
-use crate::handover::{Animal, Gap, Identity, Scene, Zone};
+use crate::handover::{Animal, Gap, Identity, LiveName, Settled, Zone};
 use crate::space::InCamera;
 use crate::stamp::{CaptureClock, Stamp, WallTime};
 use arrow_array::builder::{
@@ -31,6 +31,8 @@ struct Columns {
     state: StringBuilder,
     identity: StringBuilder,
     p: Float32Builder,
+    live_identity: StringBuilder,
+    live_p: Float32Builder,
     track: UInt32Builder,
     zone: StringBuilder,
     centre: [Float32Builder; 2],
@@ -62,10 +64,11 @@ impl Rows {
     }
 
     /// One row for each animal; one without an animal where the scene has none, so that the frame is not missing.
-    pub(super) fn push_scene(&mut self, scene: &Scene) {
-        for animal in &scene.animals {
+    pub(super) fn push_scene(&mut self, settled: &Settled) {
+        let Settled { scene, live, .. } = settled;
+        for (index, animal) in scene.animals.iter().enumerate() {
             self.columns.push_when(&scene.stamp);
-            self.columns.push_animal(&self.info, animal);
+            self.columns.push_animal(&self.info, animal, live.get(index).copied().unwrap_or_default());
         }
         if scene.animals.is_empty() {
             self.columns.push_when(&scene.stamp);
@@ -122,12 +125,14 @@ impl Columns {
         self.gap_reason.append_null();
     }
 
-    fn push_animal(&mut self, info: &FileInfo, animal: &Animal) {
+    fn push_animal(&mut self, info: &FileInfo, animal: &Animal, live: LiveName) {
+        let name = |of: Option<Identity>| of.and_then(|Identity(index)| info.identities.get(usize::from(index)));
         let never_seen = animal.centre.is_none();
         self.state.append_value(animal.state.word());
-        self.identity
-            .append_option(animal.identity.and_then(|Identity(index)| info.identities.get(usize::from(index))));
+        self.identity.append_option(name(animal.identity));
         self.p.append_option(Some(animal.p).filter(|p| p.is_finite() && !never_seen));
+        self.live_identity.append_option(name(live.identity));
+        self.live_p.append_option(live.p.filter(|p| p.is_finite() && !never_seen));
         self.track.append_option(animal.track.map(|track| track.0));
         let zone = animal.zone.and_then(|Zone(index)| info.zones.get(usize::from(index)));
         self.zone.append_option(zone.map(|zone| zone.name.as_str()));
@@ -148,6 +153,8 @@ impl Columns {
         self.state.append_value(state);
         self.identity.append_null();
         self.p.append_null();
+        self.live_identity.append_null();
+        self.live_p.append_null();
         self.track.append_null();
         self.zone.append_null();
         append_point(&mut self.centre, None);
@@ -175,6 +182,8 @@ impl Columns {
             Arc::new(self.state.finish_cloned()),
             Arc::new(self.identity.finish_cloned()),
             Arc::new(self.p.finish_cloned()),
+            Arc::new(self.live_identity.finish_cloned()),
+            Arc::new(self.live_p.finish_cloned()),
             Arc::new(self.track.finish_cloned()),
             Arc::new(self.zone.finish_cloned()),
         ];

@@ -1,11 +1,11 @@
-//! The twin of a scene: one message a frame, small.
+//! The twin of a scene, live or settled: one message a frame, small.
 
 use super::{Names, Rfc3339, VERSION, clock_word, millis, pixels, tenth, thousandth};
-use crate::handover::{Animal, KeypointSet, Keypoints, Scene, Vanished};
+use crate::handover::{Animal, KeypointSet, Keypoints, LiveName, Scene, Settled, Vanished};
 use crate::stamp::WallTime;
 use serde::{Serialize, Serializer};
 
-/// One scene, as in `docs/schemas/scene.json`.
+/// One scene, as in `docs/schemas/scene.json`, or settled as in `docs/schemas/settled.json`.
 #[derive(Debug, Serialize)]
 pub struct SceneMessage<'a> {
     v: u8,
@@ -24,6 +24,9 @@ pub struct SceneMessage<'a> {
 pub struct AnimalMessage<'a> {
     id: &'a str,
     p: f32,
+    /// Only in a settled scene.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveMessage<'a>>,
     track: Option<u32>,
     state: &'static str,
     zone: Option<&'a str>,
@@ -31,6 +34,13 @@ pub struct AnimalMessage<'a> {
     vanished: Option<VanishedMessage<'a>>,
     keypoints: KeypointMap<'a>,
     predicted: KeypointNames<'a>,
+}
+
+/// The name that went out live.
+#[derive(Debug, Serialize)]
+pub struct LiveMessage<'a> {
+    id: &'a str,
+    p: Option<f32>,
 }
 
 /// Where a hidden animal was last seen.
@@ -95,6 +105,15 @@ impl<'a> SceneMessage<'a> {
             animals: scene.animals.iter().map(|animal| AnimalMessage::new(names, animal)).collect(),
         }
     }
+
+    /// The message for a settled scene: each animal with its live name beside the settled one.
+    pub fn settled(names: &'a Names, settled: &'a Settled, now: WallTime) -> Self {
+        let mut message = Self::new(names, &settled.scene, now);
+        for (animal, live) in message.animals.iter_mut().zip(&settled.live) {
+            animal.live = Some(LiveMessage::new(names, live));
+        }
+        message
+    }
 }
 
 impl<'a> AnimalMessage<'a> {
@@ -102,6 +121,7 @@ impl<'a> AnimalMessage<'a> {
         Self {
             id: names.identity(animal.identity),
             p: thousandth(animal.p),
+            live: None,
             track: animal.track.map(|track| track.0),
             state: animal.state.word(),
             zone: names.zone(animal.zone),
@@ -110,6 +130,12 @@ impl<'a> AnimalMessage<'a> {
             keypoints: KeypointMap { names: &names.keypoints, keypoints: &animal.keypoints },
             predicted: KeypointNames { names: &names.keypoints, set: animal.predicted },
         }
+    }
+}
+
+impl<'a> LiveMessage<'a> {
+    fn new(names: &'a Names, live: &LiveName) -> Self {
+        Self { id: names.identity(live.identity), p: live.p.map(thousandth) }
     }
 }
 
