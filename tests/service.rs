@@ -33,7 +33,8 @@ fn daemon(camera: &str, witness: Option<Witness>, clock: Clock) -> Daemon {
     let config = Config::read(&text, &Secrets::default()).expect("valid");
     let contract = Contract::bundled().expect("the bundled model");
     let ledger = Arc::new(Ledger::default());
-    Daemon::start(Plan { config: &config, contract: &contract, clock, ledger, witness, progress: &|_| () }).expect("starts")
+    Daemon::start(Plan { config: &config, contract: &contract, clock, ledger, witness, progress: &|_| () })
+        .expect("starts")
 }
 
 /// What `vigil` sees after a second in which the daemon ran.

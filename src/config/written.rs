@@ -421,7 +421,10 @@ mod tests {
         let secrets = Secrets { credentials: Some(folder.path().to_owned()) };
         let text = format!("{LEAST}user = \"u\"\npassword_credential = \"camera.password\"\n");
         let said = Config::read(&text, &secrets).expect_err("refused").to_string();
-        assert!(said.contains("camera.password_file: ") && said.contains("camera.password: is empty; write the password"), "{said}");
+        assert!(
+            said.contains("camera.password_file: ") && said.contains("camera.password: is empty; write the password"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -34,12 +34,14 @@ impl Urgency {
         let value = ThreadPriorityValue::try_from(priority)
             .map_err(|what| refused(io::Error::new(io::ErrorKind::InvalidInput, what)))?;
         let fifo = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(value), fifo).map_err(|error| {
-            refused(match error {
-                Error::OS(code) => io::Error::from_raw_os_error(code),
-                other => io::Error::other(format!("{other:?}")),
-            })
-        })
+        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(value), fifo).map_err(
+            |error| {
+                refused(match error {
+                    Error::OS(code) => io::Error::from_raw_os_error(code),
+                    other => io::Error::other(format!("{other:?}")),
+                })
+            },
+        )
     }
 
     /// Does `work` as urgently, so that the threads which it makes are urgent, and leaves the calling thread as it is.
@@ -78,7 +80,10 @@ mod tests {
     fn what_is_not_asked_for_is_granted_and_what_cannot_be_is_refused_with_what_to_do() {
         assert!(Urgency::new(None).granted().is_ok());
         let said = Urgency::new(Some(100)).granted().expect_err("out of range").to_string();
-        assert!(said.starts_with("real-time priority 100: refused: ") && said.contains("; needs LimitRTPRIO=100 "), "{said}");
+        assert!(
+            said.starts_with("real-time priority 100: refused: ") && said.contains("; needs LimitRTPRIO=100 "),
+            "{said}"
+        );
     }
 
     #[test]
