@@ -15,7 +15,7 @@ mod told;
 
 use crate::config;
 use crate::handover::{
-    Event, Gaps, Identity, Keypoint, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
+    Event, Gaps, Identity, Keypoint, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId, Vanished,
 };
 use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
@@ -212,7 +212,7 @@ impl Tracker {
                         .filter(|k| sensible(k.at) && k.score >= self.config.keypoint_score_min)
                         .map(|k| Keypoint { score: k.score.clamp(0.0, 1.0), ..k });
                 }
-                pose.identity = identity::sound(&pose.identity, self.identities);
+                pose.identity = identity::sound(&pose.identity, self.identities, pose.score);
                 let _ = admitted.push(pose);
             }
         }
@@ -374,6 +374,16 @@ impl Tracker {
         }
     }
 
+    /// How far `at` is from where an animal vanished, pixels: from a shelter, in which it may have gone anywhere, that is from its
+    /// border, so that no door is nearer than another.
+    fn away(&self, last: &Vanished, at: InCamera) -> f32 {
+        match last.zone.filter(|zone| self.zones.sheltered(*zone)) {
+            Some(zone) if self.zones.contains(zone, at) => 0.0,
+            Some(zone) => self.zones.border_distance(zone, at),
+            None => at.distance(last.at),
+        }
+    }
+
     fn born(&mut self, pose: &Pose, index: usize) -> Track {
         let size = self.size;
         let id = TrackId(self.next_id);
@@ -382,7 +392,7 @@ impl Tracker {
         for k in 0..self.identities {
             if let Some(sight) = self.known.sight(k) {
                 let reach = size * (REACHABLE + REACHABLE_PER_S * sight.ago_s as f32);
-                belief.hear_place(k, reach / pose.centre.distance(sight.last.at).max(reach));
+                belief.hear_place(k, reach / self.away(&sight.last, pose.centre).max(reach));
             }
         }
         Track {
