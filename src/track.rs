@@ -41,6 +41,8 @@ const SIZE_FRAMES: f32 = 50.0;
 const LONGEST_STEP_S: f64 = 1.0;
 /// A doubtful pairing makes an exchange certain only when the doubt lasts this long, seconds.
 const DOUBT_S: f64 = 0.06;
+/// An animal that is out of sight may take over the pose of one seen this near to where it vanished, body sizes.
+const BESIDE: f32 = 3.0;
 /// A track that goes out of sight closer than this to another is under it, body sizes.
 const CLOSE: f32 = 2.0;
 /// It may stay under it for this long, seconds.
@@ -305,11 +307,26 @@ impl Tracker {
 
     /// What was believed counts less as time goes by.
     fn fade(&mut self, step_s: f64) {
+        let beside = BESIDE * self.size;
+        let hidden = self.hidden();
         for track in &mut self.tracks {
-            let keeps = identity::keeps(step_s, track.seen());
+            let place = track.place();
+            let lasts_s = match track.seen() {
+                true if hidden.iter().any(|at| at.distance(place) < beside) => identity::FADE_BESIDE_S,
+                true => identity::FADE_SEEN_S,
+                false => identity::FADE_UNSEEN_S,
+            };
+            let keeps = (-step_s / lasts_s).exp() as f32;
             track.belief.fade(keeps, self.identities);
             let _ = self.told.tracks.push(Hearing { track: track.id, keeps, ..Hearing::default() });
         }
+    }
+
+    /// Where those identities vanished that no track is named after.
+    fn hidden(&self) -> Vec<InCamera, MAX_ANIMALS> {
+        let named = |k: usize| self.tracks.iter().any(|track| track.name == Some(Identity(k as u8)));
+        let sights = (0..self.identities).filter(|k| !named(*k)).filter_map(|k| self.known.sight(k));
+        sights.map(|sight| sight.last.at).collect()
     }
 
     /// Where another pairing would have been nearly as good, the two tracks may have exchanged their animals.
