@@ -2,14 +2,19 @@
 
 mod bench;
 mod check;
+mod claim;
 mod demo;
+mod enrol;
 mod eval;
 mod export;
 mod model;
 mod progress;
 mod rehearse;
 mod replay;
+mod results;
 mod run;
+mod service;
+mod track;
 
 use arenad::config::{self, EngineChoice, PrecisionChoice};
 use clap::{Parser, Subcommand};
@@ -42,8 +47,12 @@ pub enum Command {
     Check(check::Args),
     /// The same line over a recording (.mp4, raw .h264 or .h265, a folder of images): unpaced, repeatable.
     Replay(replay::Args),
+    /// The tracker alone over recorded poses.
+    Track(track::Args),
     /// Renders an arena with ground truth: video.mp4 and truth.csv, or labelled stills for training.
     Rehearse(rehearse::Args),
+    /// Measures the coats of an arena's own animals: names and colours of any, from clicks, crops or labels.
+    Enrol(enrol::Args),
     /// Turns rolling files into another format.
     Export(export::Args),
     /// Judges poses by the truth: keypoints, names, swaps, as a table or JSON.
@@ -67,6 +76,9 @@ pub struct EngineArgs {
     /// input, 1 to 1000; without it, each frame is whole.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     full_frame_every: Option<u32>,
+    /// The arena's own coats, as arenad enrol wrote them; without it, those of the model.
+    #[arg(long, value_name = "FILE")]
+    coats: Option<PathBuf>,
     #[command(flatten)]
     runner: RunnerArgs,
 }
@@ -76,6 +88,7 @@ impl EngineArgs {
     fn meant(&self) -> config::Model {
         config::Model {
             folder: self.model.clone(),
+            coats: self.coats.clone(),
             precision: self.precision,
             full_frame_every: self.full_frame_every.unwrap_or(1),
             ..self.runner.meant()
@@ -176,7 +189,9 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Track(args) => track::run(args),
         Command::Rehearse(args) => rehearse::run(args),
+        Command::Enrol(args) => enrol::run(args),
         Command::Export(args) => export::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Model(args) => model::run(args),

@@ -10,15 +10,24 @@ mod layout;
 mod names;
 mod oks;
 mod pairing;
+mod plot;
+mod points;
 mod rmse;
+mod setting;
+mod swaps;
+mod tracking;
 
-pub use figures::{Evaluation, Figures, KindFigures, evaluate};
+pub use figures::{Evaluation, Figures, KindFigures, Part, Parts, evaluate};
 pub use film::{Film, FilmFrame, GivenPoint, GivenPose, Name, Oddities, Who};
 pub use jumps::Jumps;
-pub use labels::{LabelsError, Still, find_labels, read_labels};
+pub use labels::{LabelsError, Still, find_labels, read_labels, read_names};
 pub use names::{Bin, Calibration, LASTING_S, Mistake, Tally, Verdict};
 pub use oks::{AveragePrecision, Oks};
+pub use plot::plot;
+pub use points::Points;
 pub use rmse::{Fit, pairs};
+pub use swaps::Exits;
+pub use tracking::Tracking;
 
 use crate::export::ExportError;
 use crate::handover::Identity;

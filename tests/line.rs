@@ -134,8 +134,14 @@ fn every_picture_is_a_scene_or_in_a_gap_also_across_a_lost_connection() {
     let witness = Box::new(move |delivery: &arenad::handover::Delivery| {
         seen.try_send(delivery.scene.stamp.frame).expect("room");
     });
-    let plan =
-        Plan { config: &config, contract: &contract, clock, ledger: Arc::clone(&ledger), witness: Some(witness) };
+    let plan = Plan {
+        config: &config,
+        contract: &contract,
+        clock,
+        ledger: Arc::clone(&ledger),
+        witness: Some(witness),
+        progress: &|_| (),
+    };
     let mut daemon = Daemon::start(plan).expect("starts");
     let mut made: Vec<u64> = (0..8).map(|_| stage.show_until_scene(&scenes)).collect();
     stage.camera.kick();

@@ -1,8 +1,10 @@
 //! `arenad eval`: poses and names against the truth.
 
+mod table;
+
 use super::{Failure, configuration, fatal};
-use arenad::eval::{Evaluation, Figures, Film, KindFigures, evaluate};
-use std::path::PathBuf;
+use arenad::eval::{Film, evaluate, plot};
+use std::path::{Path, PathBuf};
 
 /// Compares what was found in a film with what is in it.
 ///
@@ -22,6 +24,12 @@ pub struct Args {
     /// One JSON object with every number instead of a table.
     #[arg(long)]
     json: bool,
+    /// Draws each animal's name over time: right, withheld, wrong, not found, hidden.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Writes who was near whom in each frame, one file a kind of name, for other programs to check the figures by.
+    #[arg(long, value_name = "FILE.csv", hide = true)]
+    similarities: Option<PathBuf>,
 }
 
 /// Reads `--fps`.
@@ -34,61 +42,24 @@ fn fps(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let film = Film::read(&args.truth, &args.poses, args.fps).map_err(configuration)?;
-    let Evaluation { figures, .. } = evaluate(&film).map_err(configuration)?;
+    let evaluation = evaluate(&film, args.similarities.is_some()).map_err(configuration)?;
+    if let Some(path) = &args.similarities {
+        for (kind, text) in film.kinds.iter().zip(&evaluation.similarities) {
+            write(&path.with_extension(format!("{kind}.csv")), text)?;
+        }
+    }
+    if let Some(path) = &args.plot {
+        write(path, &plot(&film, &evaluation))?;
+    }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&figures).map_err(fatal)?);
+        println!("{}", serde_json::to_string_pretty(&evaluation.figures).map_err(fatal)?);
     } else {
-        print!("{}", table(&figures));
+        print!("{}", table::table(&evaluation.figures));
     }
     Ok(())
 }
 
-type Cell = fn(&KindFigures) -> String;
-
-fn table(figures: &Figures) -> String {
-    let rows: &[(&str, Cell)] = &[
-        ("identity accuracy", |kind| percent(kind.identity_accuracy)),
-        ("coverage", |kind| percent(kind.coverage)),
-        ("strict share", |kind| percent(kind.strict_share)),
-        ("animal-frames in view", |kind| kind.animal_frames.visible.to_string()),
-        ("  wrong", |kind| kind.animal_frames.wrong.to_string()),
-        ("  withheld", |kind| kind.animal_frames.withheld.to_string()),
-        ("  not found", |kind| kind.animal_frames.not_found.to_string()),
-        ("mistakes", |kind| kind.mistakes.to_string()),
-        ("  longest, s", |kind| format!("{:.2}", kind.longest_mistake_s)),
-        ("lasting swaps (animals)", |kind| kind.lasting_swaps.to_string()),
-        ("  per hour", |kind| number(kind.lasting_swaps_per_hour)),
-        ("  incidents", |kind| kind.lasting_incidents.to_string()),
-        ("calibration error", |kind| kind.calibration.ece.map_or("-".to_owned(), |ece| format!("{ece:.4}"))),
-    ];
-    let mut text = format!(
-        "{} frames at {:.2} frames/s ({:.3} h), body length {:.1} px\n",
-        figures.frames, figures.fps, figures.hours, figures.body_length_px
-    );
-    text.push_str(&line("", figures.kinds.iter().map(|kind| kind.kind.to_owned())));
-    for (name, cell) in rows {
-        text.push_str(&line(name, figures.kinds.iter().map(cell)));
-    }
-    let jumps = &figures.jumps;
-    text.push_str(&format!(
-        "jumps: {} keypoints in {} episodes ({} per hour); of predicted keypoints {}\n",
-        jumps.keypoints,
-        jumps.episodes,
-        number(jumps.episodes_per_hour),
-        jumps.predicted_keypoints
-    ));
-    text
-}
-
-fn line(name: &str, cells: impl Iterator<Item = String>) -> String {
-    let cells: String = cells.map(|cell| format!("{cell:>14}")).collect();
-    format!("{name:<28}{cells}\n")
-}
-
-fn percent(share: Option<f64>) -> String {
-    share.map_or("-".to_owned(), |share| format!("{:.3} %", 100.0 * share))
-}
-
-fn number(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.2}"))
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text)
+        .map_err(|error| configuration(format!("{}: {error}; give a place that can be written", path.display())))
 }

@@ -1,21 +1,21 @@
 //! `arenad replay`: the same line over a recording, on one thread, unpaced and repeatable.
 
 use super::progress::Progress;
-use super::run::{contract, secrets, start_failure};
+use super::results::{Results, created};
+use super::run::{arena_contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
-use arenad::export::PosesCsv;
-use arenad::handover::{Delivery, Frame, Gaps, Scene, Settled};
+use arenad::handover::{Delivery, Frame, Scene};
 use arenad::ledger::Ledger;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, file_info};
-use arenad::sink::files::FilesWriter;
 use arenad::sink::harvest::Harvester;
 use arenad::source::FileSource;
 use arenad::stamp::Clock;
+use arenad::transcript::{Sizes, TranscriptWriter};
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,46 +40,51 @@ pub struct Args {
     /// Keeps doubtful frames, with the answers as first labels, in OUT/labeled-data: a DeepLabCut folder to correct and train on.
     #[arg(long)]
     harvest: bool,
+    /// Writes the poses as the model gave them, before tracking, to OUT/poses.jsonl: `arenad track` reads it.
+    #[arg(long)]
+    raw_poses: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = replay_config(&args)?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let contract = arena_contract(&config.model)?;
     let source = FileSource::open(&args.input).map_err(configuration)?;
-    std::fs::create_dir_all(&args.out).map_err(|error| {
-        configuration(format!("{}: {error}; give -o a folder that can be written", args.out.display()))
-    })?;
+    make(&args.out)?;
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let parts = TrackingParts::new(&config, &contract, clock, Arc::clone(&ledger)).map_err(start_failure)?;
     let tracking = Tracking::new(&contract, &config.model, parts, clock, Arc::clone(&ledger)).map_err(start_failure)?;
-    let files = config::Files {
-        folder: args.out.clone(),
-        rotate_after: Duration::from_secs(3600),
-        rotate_bytes: 1 << 30,
-        flush_every: Duration::from_secs(1),
-    };
     let info = file_info(&config.arena, &contract, &config.zones);
-    let poses_path = args.out.join("poses.csv");
-    let poses = File::create(&poses_path)
-        .map_err(|error| fatal(format!("{}: {error}; give -o a folder that can be written", poses_path.display())))?;
-    let poses = PosesCsv::new(BufWriter::new(poses), "arenad", &info.keypoints, &info.identities).map_err(fatal)?;
+    let raw_poses = match args.raw_poses {
+        true => {
+            let sizes = Sizes::new(info.keypoints.len(), info.identities.len());
+            Some(TranscriptWriter::new(created(&args.out.join("poses.jsonl"))?, sizes))
+        }
+        false => None,
+    };
     let harvest = match &config.harvest {
         Some(harvest) => Some(Harvester::new(harvest, &info, Arc::clone(&ledger)).map_err(configuration)?),
         None => None,
     };
-    let files = FilesWriter::new(files, info, Arc::clone(&ledger)).map_err(fatal)?;
+    let results = Results::new(&args.out, info, args.live, Arc::clone(&ledger))?;
     let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
-    let written = Written { files, poses, live: args.live, failure: None };
-    let mut replay = Replay { tracking, written, harvest };
+    let mut replay = Replay { tracking, results, raw_poses, harvest };
     replay.play(source, &Arc::clone(&ledger), clock)?;
-    let written = replay.written.finish()?;
+    let written = replay.finish()?;
     report(&ledger, &engine, began.elapsed(), &args, &written);
     Ok(())
 }
 
-fn replay_config(args: &Args) -> Result<Config, Failure> {
-    let mut config = match &args.config {
+/// Makes the folder for results.
+pub(super) fn make(out: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(out)
+        .map_err(|error| configuration(format!("{}: {error}; give -o a folder that can be written", out.display())))
+}
+
+/// The configuration of a recording's arena: the file's, or defaults. Its rules are gone: a rule's pulse belongs to the moment, and a
+/// recording has none.
+pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
+    let mut config = match file {
         Some(file) => Config::read_file(file, &secrets()).map_err(configuration)?,
         None => Config {
             arena: "replay".to_owned(),
@@ -90,7 +95,7 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
                 stall: Duration::from_secs(3),
                 backoff_max: Duration::from_secs(5),
             },
-            model: args.engine.meant(),
+            model: config::Model::default(),
             tracker: config::Tracker::default(),
             zones: Vec::new(),
             rules: Vec::new(),
@@ -98,15 +103,22 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
             files: None,
             web: None,
             harvest: None,
+            process: config::Process::default(),
         },
     };
+    config.rules.clear();
+    Ok(config)
+}
+
+/// What the options say goes before the file.
+fn replay_config(args: &Args) -> Result<Config, Failure> {
+    let mut config = config(args.config.as_deref())?;
     let typed = args.engine.meant();
     let folder = typed.folder.or(config.model.folder);
+    let coats = typed.coats.or(config.model.coats);
     let library = typed.library.or(config.model.library);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, library, full_frame_every, ..typed };
-    // A rule's pulse belongs to the moment; a recording has none.
-    config.rules.clear();
+    config.model = config::Model { folder, coats, library, full_frame_every, ..typed };
     let harvest = config.harvest.take().unwrap_or_default();
     config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)
@@ -115,17 +127,9 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
 /// From frames to files.
 struct Replay {
     tracking: Tracking,
-    written: Written,
+    results: Results,
+    raw_poses: Option<TranscriptWriter<BufWriter<File>>>,
     harvest: Option<Harvester>,
-}
-
-/// The files, and the first thing that went wrong with them.
-struct Written {
-    files: FilesWriter,
-    poses: PosesCsv<BufWriter<File>>,
-    /// `poses` takes live scenes.
-    live: bool,
-    failure: Option<Failure>,
 }
 
 impl Replay {
@@ -138,7 +142,7 @@ impl Replay {
             let unit = match unit {
                 Ok(unit) => unit,
                 Err(error) => {
-                    self.written.failure.get_or_insert(fatal(error));
+                    self.results.fail(fatal(error));
                     break;
                 }
             };
@@ -155,59 +159,43 @@ impl Replay {
         }
         decode.flush(&mut |frame| self.take(frame));
         progress.done();
-        let written = &mut self.written;
-        self.tracking.settle_rest(&mut |settled| written.settled(&settled));
+        let results = &mut self.results;
+        self.tracking.settle_rest(&mut |settled| results.settled(&settled));
         let mut gaps = self.tracking.finish();
         gaps.extend(&decode.take_gaps());
-        written.missing(&gaps);
-        match written.failure.take() {
-            Some(failure) => Err(failure),
-            None => Ok(()),
+        self.results.missing(&gaps);
+        if let Some(raw) = &mut self.raw_poses {
+            raw.write_gaps(&gaps).map_err(fatal)?;
         }
+        self.results.check()
     }
 
     fn take(&mut self, frame: Frame) {
         let Some(delivery) = self.tracking.advance(frame) else { return };
-        let written = &mut self.written;
-        if written.live {
-            written.poses(&delivery.scene);
-        }
+        self.results.live(&delivery.scene);
+        self.record(&delivery.scene);
         if let Some(harvest) = &mut self.harvest {
             harvest.take(&delivery);
         }
         let Delivery { scene, frame, .. } = delivery;
         drop(frame);
-        self.tracking.settle(&scene, &mut |settled| written.settled(&settled));
-    }
-}
-
-impl Written {
-    fn settled(&mut self, settled: &Settled) {
-        if !self.live {
-            self.poses(&settled.scene);
-        }
-        self.files.write(settled);
+        let results = &mut self.results;
+        self.tracking.settle(&scene, &mut |settled| results.settled(&settled));
     }
 
-    fn poses(&mut self, scene: &Scene) {
-        if let Err(error) = self.poses.write_scene(scene) {
-            self.failure.get_or_insert(fatal(error));
+    fn record(&mut self, scene: &Scene) {
+        if let Some(raw) = &mut self.raw_poses
+            && let Err(error) = raw.write_frame(&scene.stamp, &scene.gaps, self.tracking.poses())
+        {
+            self.results.fail(fatal(error));
         }
     }
 
-    /// The frames after the last scene.
-    fn missing(&mut self, gaps: &Gaps) {
-        for frame in gaps.iter().flat_map(|gap| gap.first..=gap.last) {
-            if let Err(error) = self.poses.write_missing(frame) {
-                self.failure.get_or_insert(fatal(error));
-            }
+    fn finish(self) -> Result<Vec<PathBuf>, Failure> {
+        if let Some(raw) = self.raw_poses {
+            raw.finish().map_err(fatal)?;
         }
-        self.files.note_gaps(gaps);
-    }
-
-    fn finish(mut self) -> Result<Vec<PathBuf>, Failure> {
-        self.poses.finish().map_err(fatal)?;
-        self.files.finish().map_err(fatal)
+        self.results.finish()
     }
 }
 
@@ -233,16 +221,6 @@ fn report(ledger: &Ledger, engine: &str, took: Duration, args: &Args, written: &
         scenes as f64 / took.as_secs_f64().max(1e-9),
         took.as_secs_f64(),
     );
-    let (given, withheld) = (counters.names_given.get(), counters.names_withheld.get());
-    if given + withheld > 0 {
-        println!(
-            "{:.2} % of seen animals named live, {:.2} % settled; {} live names revised in {} runs",
-            share(given, given + withheld),
-            share((given + withheld).saturating_sub(counters.settled_withheld.get()), given + withheld),
-            counters.names_revised.get(),
-            counters.revisions.get(),
-        );
-    }
     if args.harvest {
         println!(
             "{} doubtful frames kept in {}, {} of them replaced, {} refused, {} failed",
@@ -257,9 +235,4 @@ fn report(ledger: &Ledger, engine: &str, took: Duration, args: &Args, written: &
     for file in written {
         println!("{}", file.display());
     }
-}
-
-/// Per cent.
-fn share(part: u64, whole: u64) -> f64 {
-    100.0 * part as f64 / whole.max(1) as f64
 }

@@ -5,12 +5,14 @@ use super::film::{Film, Oddities};
 use super::fit::{body_length_px, fit};
 use super::jumps::{Jumping, Jumps};
 use super::names::{Calibrating, Calibration, Mistake, Tally, Verdict, incidents, mistakes, share, verdicts};
+use super::points::{Pointing, Points};
+use super::setting::{Doing, Exit, doings, exits};
+use super::swaps::{Exits, is_drift, judge_exits};
+use super::tracking::{Following, Tracking};
 
-/// What names of one kind are worth.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct KindFigures {
-    /// `live`, `settled` or `given`.
-    pub kind: &'static str,
+/// Names in one part of the animal-frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Part {
     /// Right of the names given, 0 to 1.
     pub identity_accuracy: Option<f64>,
     /// Names given of the animal-frames in view, 0 to 1.
@@ -19,18 +21,53 @@ pub struct KindFigures {
     pub strict_share: Option<f64>,
     /// The counts behind them.
     pub animal_frames: Tally,
-    /// Runs of wrong names of one animal.
+    /// Runs of wrong names that begin in it, animal by animal.
     pub mistakes: u64,
-    /// Those over a second, animal by animal: a swap of two counts twice.
+    /// Those of them over a second.
     pub lasting_swaps: u64,
-    /// Per hour of film.
+}
+
+/// The parts: what an animal is doing, told by the truth alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Parts {
+    /// It touches another.
+    pub contacts: Part,
+    /// Another within a body length, both slow.
+    pub huddles: Part,
+    /// Another within two, both fast.
+    pub chases: Part,
+    /// The first two seconds after it came out of hiding.
+    pub shelter_exits: Part,
+    /// None of these.
+    pub rest: Part,
+}
+
+/// What names of one kind are worth.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct KindFigures {
+    /// `live`, `settled` or `given`.
+    pub kind: &'static str,
+    /// Over all animal-frames.
+    #[serde(flatten)]
+    pub all: Part,
+    /// Lasting swaps, animal by animal, per hour of film: a swap of two counts twice.
     pub lasting_swaps_per_hour: Option<f64>,
-    /// Those of them that are apart in time: a swap of two counts once.
+    /// Lasting swaps that are apart in time: a swap of two counts once.
     pub lasting_incidents: u64,
-    /// The longest, seconds.
+    /// The longest mistake, seconds.
     pub longest_mistake_s: f64,
+    /// Mistakes in which an identity slid onto a touching animal, whose name was not taken in exchange.
+    pub drifts: u64,
+    /// Those of them over a second.
+    pub lasting_drifts: u64,
     /// Honesty of the probabilities.
     pub calibration: Calibration,
+    /// Names of animals that come out of hiding.
+    pub exits: Exits,
+    /// IDF1, MOTA, HOTA.
+    pub tracking: Tracking,
+    /// Hard minutes apart.
+    pub parts: Parts,
 }
 
 /// All figures.
@@ -48,6 +85,8 @@ pub struct Figures {
     pub body_length_px: f64,
     /// Share of the animal-frames in view that have a pose, 0 to 1.
     pub animal_recall: Option<f64>,
+    /// Keypoints against the truth.
+    pub keypoints: Points,
     /// Keypoints on the wrong animal.
     pub jumps: Jumps,
     /// By kind of name.
@@ -56,7 +95,7 @@ pub struct Figures {
     pub oddities: Oddities,
 }
 
-/// The figures, and the verdicts behind them for a plot.
+/// The figures and what is behind them.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// All figures.
@@ -65,72 +104,125 @@ pub struct Evaluation {
     pub verdicts: Vec<Vec<Vec<Verdict>>>,
     /// By kind: wrong names, by animal and time.
     pub mistakes: Vec<Vec<Mistake>>,
+    /// By kind: a table of who was near whom in each frame, from which others can compute IDF1, MOTA and HOTA.
+    pub similarities: Vec<String>,
 }
 
-/// Judges a film.
+/// Judges a film. The table of similarities is made only when it is asked for.
 ///
 /// # Errors
 /// [`EvalError::NoScale`] where the truth never knows two body parts of an animal.
-pub fn evaluate(film: &Film) -> Result<Evaluation, EvalError> {
+pub fn evaluate(film: &Film, with_similarities: bool) -> Result<Evaluation, EvalError> {
     let body_length_px = body_length_px(film).ok_or(EvalError::NoScale)?;
-    let kinds = film.kinds.len();
-    let mut all_verdicts = vec![Vec::with_capacity(film.frames.len()); kinds];
-    let mut calibrating = vec![Calibrating::default(); kinds];
-    let mut jumping = Jumping::new(film);
+    let exits = exits(film);
+    let mut judging: Vec<Judging> = (0..film.kinds.len()).map(|kind| Judging::new(film, kind)).collect();
+    let (mut jumping, mut pointing) = (Jumping::new(film), Pointing::new(film));
     for (index, frame) in film.frames.iter().enumerate() {
         let fitted = fit(frame, body_length_px);
-        for (kind, (all, calibrating)) in all_verdicts.iter_mut().zip(&mut calibrating).enumerate() {
-            all.push(verdicts(frame, &fitted, kind));
-            calibrating.add(frame, &fitted, kind);
+        for (kind, judging) in judging.iter_mut().enumerate() {
+            judging.verdicts.push(verdicts(frame, &fitted, kind));
+            judging.calibrating.add(frame, &fitted, kind);
+            judging.following.add(frame, &fitted);
         }
         jumping.add(film, index, frame, &fitted, body_length_px);
+        pointing.add(frame, &fitted, body_length_px);
     }
-    let hours = film.frames.len() as f64 / film.fps / 3600.0;
-    let mut figures = Figures {
+    let doings = doings(film, body_length_px, &exits);
+    let mut all_mistakes = Vec::new();
+    let mut kinds = Vec::new();
+    for judging in &judging {
+        let mistakes = mistakes(film, &judging.verdicts);
+        kinds.push(judging.figures(film, &mistakes, &doings, &exits));
+        all_mistakes.push(mistakes);
+    }
+    let found = kinds.first().map(|kind| kind.all.animal_frames).unwrap_or_default();
+    let hours = hours(film);
+    let figures = Figures {
         frames: film.frames.len() as u64,
         fps: film.fps,
         hours,
         animals: film.names.iter().take(film.animals).cloned().collect(),
         body_length_px,
-        animal_recall: None,
+        animal_recall: share(found.visible - found.not_found, found.visible),
+        keypoints: pointing.figures(film),
         jumps: jumping.figures(hours),
-        kinds: Vec::new(),
+        kinds,
         oddities: film.oddities.clone(),
     };
-    let mut all_mistakes = Vec::new();
-    for (kind, (verdicts, calibrating)) in film.kinds.iter().zip(all_verdicts.iter().zip(&calibrating)) {
-        let mistakes = mistakes(film, verdicts);
-        figures.kinds.push(of_kind(film, kind, verdicts, &mistakes, calibrating.calibration()));
-        all_mistakes.push(mistakes);
-    }
-    if let Some(KindFigures { animal_frames, .. }) = figures.kinds.first() {
-        figures.animal_recall = share(animal_frames.visible - animal_frames.not_found, animal_frames.visible);
-    }
-    Ok(Evaluation { figures, verdicts: all_verdicts, mistakes: all_mistakes })
+    let similarities = match with_similarities {
+        true => judging.iter().map(|judging| judging.following.similarities()).collect(),
+        false => Vec::new(),
+    };
+    let verdicts = judging.into_iter().map(|judging| judging.verdicts).collect();
+    Ok(Evaluation { figures, verdicts, mistakes: all_mistakes, similarities })
 }
 
-fn of_kind(
-    film: &Film,
+fn hours(film: &Film) -> f64 {
+    film.frames.len() as f64 / film.fps / 3600.0
+}
+
+/// What is gathered for names of one kind.
+struct Judging {
     kind: &'static str,
-    verdicts: &[Vec<Verdict>],
-    mistakes: &[Mistake],
-    calibration: Calibration,
-) -> KindFigures {
-    let mut tally = Tally::default();
-    verdicts.iter().flatten().for_each(|verdict| tally.add(*verdict));
-    let lasting = || mistakes.iter().filter(|mistake| mistake.lasts(film));
-    let hours = film.frames.len() as f64 / film.fps / 3600.0;
-    KindFigures {
-        kind,
-        identity_accuracy: tally.accuracy(),
-        coverage: tally.coverage(),
-        strict_share: tally.strict(),
-        animal_frames: tally,
-        mistakes: mistakes.len() as u64,
-        lasting_swaps: lasting().count() as u64,
-        lasting_swaps_per_hour: (hours > 0.0).then(|| lasting().count() as f64 / hours),
-        lasting_incidents: incidents(lasting()),
-        longest_mistake_s: mistakes.iter().map(|mistake| mistake.seconds(film)).fold(0.0, f64::max),
-        calibration,
+    verdicts: Vec<Vec<Verdict>>,
+    calibrating: Calibrating,
+    following: Following,
+}
+
+impl Judging {
+    fn new(film: &Film, kind: usize) -> Self {
+        Self {
+            kind: film.kinds.get(kind).copied().unwrap_or_default(),
+            verdicts: Vec::with_capacity(film.frames.len()),
+            calibrating: Calibrating::default(),
+            following: Following::new(film, kind),
+        }
+    }
+
+    fn figures(&self, film: &Film, mistakes: &[Mistake], doings: &[Vec<Doing>], exits: &[Exit]) -> KindFigures {
+        let lasting = || mistakes.iter().filter(|mistake| mistake.lasts(film));
+        let drifts = || mistakes.iter().filter(|mistake| is_drift(film, mistake, &self.verdicts, doings));
+        let part = |belongs: fn(&Doing) -> bool| self.part(film, mistakes, doings, belongs);
+        let hours = hours(film);
+        KindFigures {
+            kind: self.kind,
+            all: part(|_| true),
+            lasting_swaps_per_hour: (hours > 0.0).then(|| lasting().count() as f64 / hours),
+            lasting_incidents: incidents(lasting()),
+            longest_mistake_s: mistakes.iter().map(|mistake| mistake.seconds(film)).fold(0.0, f64::max),
+            drifts: drifts().count() as u64,
+            lasting_drifts: drifts().filter(|mistake| mistake.lasts(film)).count() as u64,
+            calibration: self.calibrating.calibration(),
+            exits: judge_exits(film, exits, &self.verdicts),
+            tracking: self.following.figures(),
+            parts: Parts {
+                contacts: part(|doing| doing.touches != 0),
+                huddles: part(|doing| doing.huddle),
+                chases: part(|doing| doing.chase),
+                shelter_exits: part(|doing| doing.exit),
+                rest: part(|doing| doing.touches == 0 && !doing.huddle && !doing.chase && !doing.exit),
+            },
+        }
+    }
+
+    fn part(&self, film: &Film, mistakes: &[Mistake], doings: &[Vec<Doing>], belongs: fn(&Doing) -> bool) -> Part {
+        let mut tally = Tally::default();
+        for (verdict, _) in
+            self.verdicts.iter().flatten().zip(doings.iter().flatten()).filter(|(_, doing)| belongs(doing))
+        {
+            tally.add(*verdict);
+        }
+        let begins = |mistake: &&Mistake| {
+            doings.get(mistake.first).and_then(|doing| doing.get(mistake.animal)).is_some_and(belongs)
+        };
+        let begun = || mistakes.iter().filter(begins);
+        Part {
+            identity_accuracy: tally.accuracy(),
+            coverage: tally.coverage(),
+            strict_share: tally.strict(),
+            animal_frames: tally,
+            mistakes: begun().count() as u64,
+            lasting_swaps: begun().filter(|mistake| mistake.lasts(film)).count() as u64,
+        }
     }
 }

@@ -3,6 +3,8 @@
 use super::film::{Film, FilmFrame};
 use super::fit::Fitted;
 use super::names::seconds;
+use crate::space::InCamera;
+use std::collections::BTreeMap;
 
 /// A keypoint that jumped is further than this from its animal's own, body lengths.
 const FAR: f64 = 0.25;
@@ -12,7 +14,7 @@ const NEAR: f64 = 0.1;
 const EPISODE_S: f64 = 0.5;
 
 /// Figures of jumps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Jumps {
     /// Keypoints that jumped, told as seen.
     pub keypoints: u64,
@@ -22,6 +24,8 @@ pub struct Jumps {
     pub episodes_per_hour: Option<f64>,
     /// Of the keypoints, those of poses that carry a name of the first kind.
     pub named_keypoints: u64,
+    /// Of the keypoints, how many of each body part.
+    pub by_keypoint: BTreeMap<String, u64>,
     /// Keypoints that jumped, told as predicted; in none of the figures above.
     pub predicted_keypoints: u64,
 }
@@ -50,6 +54,9 @@ impl Jumping {
                     continue;
                 }
                 self.figures.keypoints += 1;
+                if let Some(name) = film.keypoints.get(k) {
+                    *self.figures.by_keypoint.entry(name.clone()).or_default() += 1;
+                }
                 self.figures.named_keypoints += u64::from(pose.names[0].is_some());
                 let place = (animal * film.animals + other) * film.keypoints.len() + k;
                 if let Some(last) = self.last.get_mut(place) {
@@ -63,18 +70,12 @@ impl Jumping {
 
     pub(super) fn figures(&self, hours: f64) -> Jumps {
         let episodes_per_hour = (hours > 0.0).then(|| self.figures.episodes as f64 / hours);
-        Jumps { episodes_per_hour, ..self.figures }
+        Jumps { episodes_per_hour, ..self.figures.clone() }
     }
 }
 
 /// The other animal on whose body part `k` this place lies, far from the animal's own.
-fn lies_on(
-    frame: &FilmFrame,
-    animal: usize,
-    k: usize,
-    at: crate::space::InCamera,
-    body_length_px: f64,
-) -> Option<usize> {
+fn lies_on(frame: &FilmFrame, animal: usize, k: usize, at: InCamera, body_length_px: f64) -> Option<usize> {
     let place = |animal: usize| frame.truth.get(animal)?.points.get(k)?.place();
     let away = |animal: usize| Some(f64::from(place(animal)?.distance(at)) / body_length_px);
     if away(animal)? <= FAR {

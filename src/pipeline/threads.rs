@@ -1,5 +1,6 @@
 //! What each thread of the daemon does, from its queue to the next.
 
+use super::pulse::{BEAT, Pulse};
 use super::{Daemon, Notice, Tracking, Witness};
 use crate::config::Camera;
 use crate::decode::{Decode, DecodeError};
@@ -41,9 +42,9 @@ pub(super) fn source(
     clock: Clock,
     ledger: Arc<Ledger>,
     stopped: tokio::sync::watch::Receiver<bool>,
-) -> impl FnOnce() + Send + 'static {
+) -> impl FnOnce(&Pulse) + Send + 'static {
     let (units, notices, net) = (Arc::clone(&daemon.units), Arc::clone(&daemon.notices), Arc::clone(&daemon.net));
-    move || {
+    move |pulse| {
         let closing = Arc::clone(&units);
         let _closing = Closing(move || closing.close());
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -66,9 +67,24 @@ pub(super) fn source(
             was_live |= matches!(state, SourceState::Live { .. });
             report(&net, &state);
         };
-        runtime.block_on(source::run(&camera, clock, &ledger, stopped, &mut emit, &mut state));
+        let receive = source::run(&camera, clock, &ledger, stopped, &mut emit, &mut state);
+        runtime.block_on(async {
+            tokio::select! {
+                () = receive => {}
+                () = beat_for_ever(pulse) => {}
+            }
+        });
         // A look-up of a host name may hang in a thread of the runtime; nobody waits for it.
         runtime.shutdown_background();
+    }
+}
+
+/// Beats as long as the runtime gets round to it.
+async fn beat_for_ever(pulse: &Pulse) {
+    let mut turns = tokio::time::interval(BEAT);
+    loop {
+        turns.tick().await;
+        pulse.beat();
     }
 }
 
@@ -111,15 +127,16 @@ fn report(net: &NetHandle, state: &SourceState) {
 }
 
 /// `decode`: access units in, frames in display order out. The slot is where lateness is shed.
-pub(super) fn decode(daemon: &Daemon, mut decode: Decode, ledger: Arc<Ledger>) -> impl FnOnce() + Send + 'static {
+pub(super) fn decode(daemon: &Daemon, mut decode: Decode, ledger: Arc<Ledger>) -> impl FnOnce(&Pulse) + Send + 'static {
     let (units, frames, left) = (Arc::clone(&daemon.units), Arc::clone(&daemon.frames), Arc::clone(&daemon.left));
-    move || {
+    move |pulse| {
         let closing = Arc::clone(&frames);
         let _closing = Closing(move || closing.close());
         let mut give = |frame: Frame| hand_over(&frames, frame, &ledger);
         let mut trouble = Trouble::default();
-        while let Some(unit) = units.take() {
+        while let Some(unit) = pulse.wait_for(|limit| units.take_within(limit)) {
             trouble.tell(decode.decode(&unit, &mut give), unit.stamp.frame);
+            pulse.beat();
         }
         decode.flush(&mut give);
         *left.lock().unwrap_or_else(PoisonError::into_inner) = decode.take_gaps();
@@ -164,11 +181,11 @@ pub(super) fn track(
     daemon: &Daemon,
     mut tracking: Tracking,
     mut witness: Option<Witness>,
-) -> impl FnOnce() + Send + 'static {
+) -> impl FnOnce(&Pulse) + Send + 'static {
     let (frames, notices) = (Arc::clone(&daemon.frames), Arc::clone(&daemon.notices));
     let (net, files, left) = (Arc::clone(&daemon.net), daemon.files.clone(), Arc::clone(&daemon.left));
     let harvest = daemon.harvest.clone();
-    move || {
+    move |pulse| {
         let mut first = true;
         let mut settled = |settled: Settled| {
             net.offer_settled(&settled);
@@ -177,7 +194,7 @@ pub(super) fn track(
             }
         };
         loop {
-            let frame = match frames.take_within(QUIET) {
+            let frame = match pulse.wait_within(QUIET, |limit| frames.take_within(limit)) {
                 Taken::Value(frame) => frame,
                 Taken::Nothing => {
                     tracking.settle_rest(&mut settled);
@@ -185,6 +202,7 @@ pub(super) fn track(
                 }
                 Taken::Closed => break,
             };
+            // A frame on which the model failed is no sign of life: a graphics processor that lost its context never comes back.
             let Some(delivery) = tracking.advance(frame) else { continue };
             if let Some(witness) = &mut witness {
                 witness(&delivery);
@@ -196,6 +214,7 @@ pub(super) fn track(
             if let Some(harvest) = &harvest {
                 harvest.offer(&delivery);
             }
+            pulse.beat();
             if std::mem::take(&mut first) {
                 notices.offer(Notice::FirstScene);
             }

@@ -4,10 +4,11 @@ use super::PipelineError;
 use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
 use crate::crop::Cropper;
-use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, PictureSize, Scene, Settled, State, Steps};
+use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, PictureSize, Poses, Scene, Settled, State, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
 use crate::model::{Contract, Precision};
+use crate::paint::Paint;
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
 use crate::space::Letterbox;
@@ -33,14 +34,20 @@ impl TrackingParts {
     pub fn new(config: &Config, contract: &Contract, clock: Clock, ledger: Arc<Ledger>) -> Result<Self, PipelineError> {
         let zones = Zones::new(&config.zones)?;
         let written = &contract.written;
-        let identities: Vec<_> = written.identities.iter().map(|identity| identity.name.clone()).collect();
+        let identities: Vec<_> = contract.animals().iter().map(|identity| identity.name.clone()).collect();
         let names = Names { keypoints: &written.keypoints, identities: &identities };
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
         let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
-        let settler = Settler::new(config.tracker, identities.len(), zones.clone());
-        let tracker = Tracker::new(config.tracker, identities.len(), zones);
+        let (tracker, settler) = Self::tracker(config, identities.len())?;
         Ok(Self { tracker, contacts: Contacts::new(&config.tracker), settler, actor })
+    }
+
+    /// The tracker and what settles its scenes, alone, for a model that knows so many identities.
+    pub fn tracker(config: &Config, identities: usize) -> Result<(Tracker, Settler), PipelineError> {
+        let zones = Zones::new(&config.zones)?;
+        let settler = Settler::new(config.tracker, identities, zones.clone());
+        Ok((Tracker::new(config.tracker, identities, zones), settler))
     }
 }
 
@@ -51,6 +58,10 @@ pub struct Tracking {
     input: Vec<f32>,
     engine: Box<dyn Engine>,
     reader: PoseReader,
+    /// What the model and the paint said of the frame taken last.
+    poses: Poses,
+    /// Nothing where the arena's coats are not known.
+    paint: Option<Paint>,
     tracker: Tracker,
     contacts: Contacts,
     settler: Settler,
@@ -79,6 +90,8 @@ impl Tracking {
             input: vec![0.0; contract.input_len()],
             engine,
             reader: PoseReader::new(contract)?,
+            poses: Poses::new(),
+            paint: Paint::new(contract),
             tracker: parts.tracker,
             contacts: parts.contacts,
             settler: parts.settler,
@@ -118,9 +131,15 @@ impl Tracking {
             }
         };
         steps.inferred = self.clock.monotonic();
-        let poses = self.reader.read(heads, &letterbox);
+        self.poses = self.reader.read(heads, &letterbox);
+        if let Some(paint) = &mut self.paint {
+            paint.read(&frame, &mut self.poses);
+        }
         steps.posed = self.clock.monotonic();
-        let scene = self.tracker.advance(&poses, frame.stamp, &gaps);
+        let scene = self.tracker.advance(&self.poses, frame.stamp, &gaps);
+        if let Some(paint) = &mut self.paint {
+            paint.follow(&scene);
+        }
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
         self.contacts.look(&scene, self.tracker.told().size, &mut events);
@@ -149,6 +168,11 @@ impl Tracking {
             count(ledger, &settled, named);
             give(settled);
         });
+    }
+
+    /// The poses of the frame that became a scene last, as the model gave them: what the tracker was told.
+    pub fn poses(&self) -> &Poses {
+        &self.poses
     }
 
     /// Fills the model's input with the frame or a window of it, and counts which. `missed`: frames are missing before it.

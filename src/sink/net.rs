@@ -151,6 +151,11 @@ impl NetHandle {
         self.camera.send_replace(report);
     }
 
+    /// What the camera does.
+    pub fn camera(&self) -> CameraReport {
+        self.camera.borrow().clone()
+    }
+
     /// The broker connection's state.
     pub fn broker(&self) -> BrokerReport {
         self.broker.borrow().clone()
