@@ -171,7 +171,7 @@ impl Default for Tracker {
             score_min: 0.3,
             keypoint_score_min: 0.5,
             coast: Duration::from_millis(400),
-            name_min: 0.5,
+            name_min: 0.8,
             settle: Duration::from_secs(3),
             contact_size: 0.4,
             contact: Duration::from_millis(200),

@@ -2,6 +2,7 @@
 
 mod bundled;
 mod coats;
+mod followed;
 pub mod onnx;
 mod verify;
 mod weights;
@@ -9,6 +10,7 @@ mod written;
 
 pub use bundled::BUNDLED;
 pub use coats::{Coats, WrittenCoat, WrittenCoats, WrittenPair, odd_name};
+pub use followed::{Followed, FollowedCoats};
 pub use weights::{Precision, Weights};
 pub use written::{
     Written, WrittenDecoder, WrittenFile, WrittenIdentity, WrittenInput, WrittenOutput, WrittenPartAffinity,

@@ -3,8 +3,9 @@
 use super::progress::Progress;
 use super::replay;
 use super::results::Results;
-use super::run::{contract, start_failure};
+use super::run::{arena_contract, start_failure};
 use super::{Failure, configuration};
+use arenad::config;
 use arenad::handover::{MAX_KEYPOINTS, Scene};
 use arenad::ledger::Ledger;
 use arenad::pipeline::{TrackingParts, file_info};
@@ -29,6 +30,9 @@ pub struct Args {
     /// bundled one; without it, the bundled socialbox.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// The arena's own coats, where the poses were recorded with them; without it, those of the model.
+    #[arg(long, value_name = "FILE", conflicts_with = "keypoints")]
+    coats: Option<PathBuf>,
     /// The names of the keypoints, in order, where no model of arenad's made the poses; its animals have no names.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "model")]
     keypoints: Vec<String>,
@@ -44,8 +48,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = replay::config(args.config.as_deref())?;
     let info = match args.keypoints.as_slice() {
         [] => {
-            let model = args.model.as_deref().or(config.model.folder.as_deref());
-            file_info(&config.arena, &contract(model)?, &config.zones)
+            let folder = args.model.clone().or(config.model.folder.clone());
+            let coats = args.coats.clone().or(config.model.coats.clone());
+            let model = config::Model { folder, coats, ..config.model.clone() };
+            file_info(&config.arena, &arena_contract(&model)?, &config.zones)
         }
         keypoints => FileInfo {
             arena: config.arena.clone(),

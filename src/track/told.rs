@@ -47,6 +47,8 @@ pub struct Sighting {
     pub name: Option<Identity>,
     /// How probable that name is, of a nameless one the most probable, 0 to 1.
     pub p: f32,
+    /// Probability of each identity.
+    pub shares: Shares,
     /// It has a place in the scene: seen often or clearly enough.
     pub confirmed: bool,
     /// This frame has a pose of it; else its place is predicted.
