@@ -1,26 +1,29 @@
 //! Poses to scenes: which pose continues which track, who each track is, and who is out of sight. Pure: no clock but the stamp.
 //!
-//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `identity`
-//! weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
+//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `body`
+//! gives up keypoints that are not clearly their own track's, `identity` weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
 //! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
 
 mod assign;
+mod body;
 mod contact;
 mod cost;
 mod identity;
 mod known;
 mod motion;
+mod seating;
 mod settle;
 mod told;
 
 use crate::config;
 use crate::handover::{
-    Event, Gaps, Identity, Keypoint, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
+    Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
 };
 use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
 use crate::zones::Zones;
 use assign::{Costs, Pairs, assign};
+use body::{Bodies, Posture};
 pub use contact::Contacts;
 use cost::Expected;
 use heapless::Vec;
@@ -71,8 +74,9 @@ struct Track {
     name: Option<Identity>,
     /// Out of sight since it was close to this track: most likely under it, or the two have one pose between them.
     under: Option<TrackId>,
-    /// As last seen.
+    /// As last seen, without those that were given up.
     keypoints: Keypoints,
+    posture: Posture,
     seen_at: InCamera,
     /// Its pose in this frame.
     pose: Option<usize>,
@@ -138,14 +142,15 @@ pub struct Tracker {
     next_id: u32,
     /// Share of looks that are another animal's.
     misled: f32,
+    bodies: Bodies,
     known: Known,
     told: Told,
 }
 
 impl Tracker {
     /// A tracker that has seen nothing. `identities` is how many the model knows, at most `MAX_ANIMALS`; with none every track
-    /// stays nameless.
-    pub fn new(config: config::Tracker, identities: usize, zones: Zones) -> Self {
+    /// stays nameless. `skeleton` links keypoints by their indexes; without one, bodies are known by their keypoints' places alone.
+    pub fn new(config: config::Tracker, identities: usize, zones: Zones, skeleton: &[[usize; 2]]) -> Self {
         Self {
             config,
             identities: identities.min(MAX_ANIMALS),
@@ -156,6 +161,7 @@ impl Tracker {
             tracks: Vec::new(),
             next_id: 1,
             misled: identity::MISLED,
+            bodies: Bodies::new(skeleton),
             known: Known::default(),
             told: Told::default(),
         }
@@ -179,6 +185,7 @@ impl Tracker {
         self.fade(step_s);
         self.doubt(&places, &pairs, step_s);
         self.start(&poses, &pairs);
+        self.check_bodies(step_s);
         self.listen(&poses);
         self.name();
         self.tell();
@@ -394,6 +401,7 @@ impl Tracker {
             name: None,
             under: None,
             keypoints: pose.keypoints,
+            posture: Posture::default(),
             seen_at: pose.centre,
             pose: Some(index),
             unseen_s: 0.0,
@@ -449,7 +457,14 @@ impl Tracker {
     fn tell(&mut self) {
         let coast_s = self.coast_s();
         self.told.size = self.size;
+        let hold_s = self.config.hold.as_secs_f64() as f32;
         for track in &self.tracks {
+            let (keypoints, predicted) = if track.seen() {
+                track.posture.completed(&track.keypoints, hold_s, self.size)
+            } else {
+                let moved = track.moved(coast_s);
+                (moved, KeypointSet::present(&moved))
+            };
             let p = match track.name {
                 Some(identity) => track.shares[usize::from(identity.0)],
                 None => track.shares.iter().copied().fold(0.0, f32::max),
@@ -463,7 +478,8 @@ impl Tracker {
                 confirmed: track.confirmed && track.unseen_s <= coast_s,
                 seen: track.seen(),
                 at: track.place(),
-                keypoints: if track.seen() { track.keypoints } else { track.moved(coast_s) },
+                keypoints,
+                predicted,
             });
         }
     }
