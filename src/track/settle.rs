@@ -140,7 +140,8 @@ impl Settler {
         for sighting in &first.told.sightings {
             let Some(hearing) = first.told.of(sighting.track) else { continue };
             let fate = self.fate(sighting, hearing);
-            if !fate.weighed {
+            // One that is not seen again was out of sight already: its animal is hidden, and another track may have its name.
+            if !fate.weighed || fate.gone {
                 continue;
             }
             // A track that was too unsure to be shown is shown from its first pose on once it is sure enough.
@@ -167,15 +168,12 @@ impl Settler {
 
     /// What becomes of a track of the oldest frame.
     fn fate(&self, sighting: &Sighting, hearing: &Hearing) -> Fate<'_> {
-        let mut fate = Fate { seen: None, weighed: hearing.weighed, present: hearing.present };
+        let mut fate = Fate { seen: None, weighed: hearing.weighed, present: hearing.present, gone: false };
         for frame in self.waiting.iter().skip(1) {
             let of = |later: &&Sighting| later.track == sighting.track;
             let (Some(later), Some(heard)) = (frame.told.sightings.iter().find(of), frame.told.of(sighting.track))
             else {
-                if !sighting.seen && fate.seen.is_none() {
-                    // It gives way to one that is seen again.
-                    fate.present = 0.0;
-                }
+                fate.gone = !sighting.seen && fate.seen.is_none();
                 break;
             };
             fate.weighed |= heard.weighed;
@@ -200,8 +198,10 @@ struct Fate<'a> {
     seen: Option<(u64, &'a Sighting)>,
     /// It is weighed for a name, at least later.
     weighed: bool,
-    /// How likely it is an animal that is there: of one that is seen, how likely it ever gets; 0 of one that is not seen again.
+    /// How likely it is an animal that is there: of one that is seen, how likely it ever gets.
     present: f32,
+    /// It is not seen in this frame and never again.
+    gone: bool,
 }
 
 /// How the live scene named an animal: its track, or, out of sight, the animal itself.
