@@ -78,7 +78,7 @@ fn rules() -> Rules {
 fn nothing_is_allocated_from_poses_to_pins() {
     let observer = Observer { ghosts: 0.2, doubles: 0.1, missed: 0.1, ..Observer::default() };
     let mut world = World::new(5, observer);
-    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones(), &[[0, 1], [1, 2], [2, 3]]);
     let mut settler = Settler::new(config::Tracker::default(), 4, zones());
     let mut contacts = Contacts::new(&config::Tracker::default());
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
@@ -175,6 +175,7 @@ fn nothing_is_allocated_where_paint_is_looked_at_and_followed() {
                 centre: Some(pose.centre),
                 zone: None,
                 keypoints: pose.keypoints,
+                predicted: Default::default(),
                 vanished: None,
             };
             scene.animals.push(seen).unwrap();
@@ -284,7 +285,7 @@ fn nothing_is_allocated_from_frames_to_inputs_whole_or_through_a_window() {
 #[test]
 fn windows_are_chosen_without_allocating() {
     let mut world = World::new(5, Observer::default());
-    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones(), &[[0, 1], [1, 2], [2, 3]]);
     let mut cropper = Cropper::new(10, (64, 48));
     let (mut counted, mut windows) = (0, 0);
     for _ in 0..200 {

@@ -8,6 +8,7 @@ use super::{Failure, configuration};
 use arenad::config;
 use arenad::handover::{MAX_KEYPOINTS, Scene};
 use arenad::ledger::Ledger;
+use arenad::model::links;
 use arenad::pipeline::{TrackingParts, file_info};
 use arenad::sink::files::FileInfo;
 use arenad::transcript::{Sizes, TranscriptReader};
@@ -62,7 +63,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         },
     };
     let sizes = Sizes::new(info.keypoints.len(), info.identities.len());
-    let (mut tracker, mut settler) = TrackingParts::tracker(&config, info.identities.len()).map_err(start_failure)?;
+    let (mut tracker, mut settler) =
+        TrackingParts::tracker(&config, info.identities.len(), &links(&info.keypoints, &info.skeleton))
+            .map_err(start_failure)?;
     let told = |what: String| configuration(format!("{}: {what}", args.poses.display()));
     let file = File::open(&args.poses).map_err(|error| told(format!("{error}; give a file of recorded poses")))?;
     let mut reader = TranscriptReader::new(BufReader::with_capacity(1 << 16, file), sizes);

@@ -54,15 +54,20 @@ impl TrackingParts {
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
         let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
-        let (tracker, settler) = Self::tracker(config, identities.len())?;
+        let (tracker, settler) = Self::tracker(config, identities.len(), &contract.skeleton())?;
         Ok(Self { tracker, contacts: Contacts::new(&config.tracker), settler, actor })
     }
 
-    /// The tracker and what settles its scenes, alone, for a model that knows so many identities.
-    pub fn tracker(config: &Config, identities: usize) -> Result<(Tracker, Settler), PipelineError> {
+    /// The tracker and what settles its scenes, alone, for a model that knows so many identities and whose skeleton links these
+    /// keypoints, by their indexes.
+    pub fn tracker(
+        config: &Config,
+        identities: usize,
+        skeleton: &[[usize; 2]],
+    ) -> Result<(Tracker, Settler), PipelineError> {
         let zones = Zones::new(&config.zones)?;
         let settler = Settler::new(config.tracker, identities, zones.clone());
-        Ok((Tracker::new(config.tracker, identities, zones), settler))
+        Ok((Tracker::new(config.tracker, identities, zones, skeleton), settler))
     }
 }
 
