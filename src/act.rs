@@ -228,6 +228,7 @@ mod tests {
             centre: Some(at),
             zone: None,
             keypoints,
+            predicted: Default::default(),
             vanished: None,
         };
         scene.animals.push(animal).unwrap();

@@ -2,7 +2,10 @@
 
 mod bench;
 mod check;
+mod claim;
 mod demo;
+mod enrol;
+mod eval;
 mod export;
 mod model;
 mod progress;
@@ -10,6 +13,7 @@ mod rehearse;
 mod replay;
 mod results;
 mod run;
+mod service;
 mod track;
 
 use arenad::config::{self, EngineChoice, PrecisionChoice};
@@ -47,8 +51,12 @@ pub enum Command {
     Track(track::Args),
     /// Renders an arena with ground truth: video.mp4 and truth.csv, or labelled stills for training.
     Rehearse(rehearse::Args),
+    /// Measures the coats of an arena's own animals: names and colours of any, from clicks, crops or labels.
+    Enrol(enrol::Args),
     /// Turns rolling files into another format.
     Export(export::Args),
+    /// Judges poses by the truth: keypoints, names, swaps, as a table or JSON.
+    Eval(eval::Args),
     /// Looks after model folders: what a contract says, whether it is kept.
     Model(model::Args),
     /// Times each step alone and the line whole.
@@ -68,6 +76,9 @@ pub struct EngineArgs {
     /// input, 1 to 1000; without it, each frame is whole.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     full_frame_every: Option<u32>,
+    /// The arena's own coats, as arenad enrol wrote them; without it, those of the model.
+    #[arg(long, value_name = "FILE")]
+    coats: Option<PathBuf>,
     #[command(flatten)]
     runner: RunnerArgs,
 }
@@ -77,6 +88,7 @@ impl EngineArgs {
     fn meant(&self) -> config::Model {
         config::Model {
             folder: self.model.clone(),
+            coats: self.coats.clone(),
             precision: self.precision,
             full_frame_every: self.full_frame_every.unwrap_or(1),
             ..self.runner.meant()
@@ -179,7 +191,9 @@ pub fn run(line: CommandLine) -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Track(args) => track::run(args),
         Command::Rehearse(args) => rehearse::run(args),
+        Command::Enrol(args) => enrol::run(args),
         Command::Export(args) => export::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Model(args) => model::run(args),
         Command::Bench(args) => bench::run(args),
     };

@@ -3,10 +3,12 @@
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
 mod harvest;
+mod process;
 mod section;
 mod written;
 
 pub use harvest::{Doubts, Harvest};
+pub use process::{Process, REALTIME_PRIORITY_MAX};
 pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
 
 use std::net::SocketAddr;
@@ -36,6 +38,8 @@ pub struct Config {
     pub web: Option<Web>,
     /// Doubtful frames kept for labelling, if wanted.
     pub harvest: Option<Harvest>,
+    /// How the system runs the daemon's threads.
+    pub process: Process,
 }
 
 /// Where pictures come from.
@@ -94,6 +98,8 @@ pub struct Model {
     pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
+    /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
+    pub coats: Option<PathBuf>,
 }
 
 impl Default for Model {
@@ -105,6 +111,7 @@ impl Default for Model {
             threads: 2,
             full_frame_every: 1,
             library: None,
+            coats: None,
         }
     }
 }
@@ -150,11 +157,25 @@ pub struct Tracker {
     pub coast: Duration,
     /// Below this probability a name is withheld, 0 to 1.
     pub name_min: f32,
+    /// A frame is settled this long after it, with what came meanwhile; 0 settles at once.
+    pub settle: Duration,
+    /// Two animals touch when body parts of theirs are nearer than this, body sizes (see `track`) ...
+    pub contact_size: f32,
+    /// ... for at least this long; they part as slowly.
+    pub contact: Duration,
 }
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { score_min: 0.3, keypoint_score_min: 0.5, coast: Duration::from_millis(400), name_min: 0.5 }
+        Self {
+            score_min: 0.3,
+            keypoint_score_min: 0.5,
+            coast: Duration::from_millis(400),
+            name_min: 0.5,
+            settle: Duration::from_secs(3),
+            contact_size: 0.4,
+            contact: Duration::from_millis(200),
+        }
     }
 }
 

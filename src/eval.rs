@@ -1,15 +1,67 @@
-//! Poses against the truth: how well keypoints, animals and names fit. Figures only, no clock and no log; `labels` reads files.
+//! Poses against the truth: how well keypoints, animals and names fit. Figures only, no clock and no log; `labels`, `layout`
+//! and `film` read files.
 
+mod figures;
+mod film;
+mod fit;
+mod jumps;
 mod labels;
+mod layout;
+mod names;
 mod oks;
+mod pairing;
+mod plot;
+mod points;
 mod rmse;
+mod setting;
+mod swaps;
+mod tracking;
 
-pub use labels::{LabelsError, Still, find_labels, read_labels};
+pub use figures::{Evaluation, Figures, KindFigures, Part, Parts, evaluate};
+pub use film::{Film, FilmFrame, GivenPoint, GivenPose, Name, Oddities, Who};
+pub use jumps::Jumps;
+pub use labels::{LabelsError, Still, find_labels, read_labels, read_names};
+pub use names::{Bin, Calibration, LASTING_S, Mistake, Tally, Verdict};
 pub use oks::{AveragePrecision, Oks};
+pub use plot::plot;
+pub use points::Points;
 pub use rmse::{Fit, pairs};
+pub use swaps::Exits;
+pub use tracking::Tracking;
 
+use crate::export::ExportError;
 use crate::handover::Identity;
 use crate::space::InCamera;
+use std::path::PathBuf;
+
+/// Why a film could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    /// A file could not be read.
+    #[error("{path}: {source}; give a file that can be read", path = path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A file is not as it must be.
+    #[error("{path}: {what}", path = path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What was got, what is allowed.
+        what: String,
+    },
+    /// Recorded files could not be read.
+    #[error(transparent)]
+    Recorded(#[from] ExportError),
+    /// Distances are told in body lengths.
+    #[error(
+        "truth: never knows two body parts of an animal in view; a body length is needed; give a truth that has some"
+    )]
+    NoScale,
+}
 
 /// Where one keypoint truly is. Pixels of whatever space the poses beside it are in.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,10 +4,12 @@ mod dlc;
 mod found;
 mod merge;
 mod pieces;
+mod recorded;
 mod rolling;
 
 pub use dlc::{PosesCsv, SCORER};
 pub use merge::{Summary, dlc_csv};
+pub use recorded::{Recorded, RecordedName, RecordedPose, RecordedRow, read_recorded};
 pub use rolling::Damage;
 
 use std::io;
@@ -54,6 +56,23 @@ pub enum ExportError {
         /// The first file.
         path: PathBuf,
     },
+    /// Files of several runs, where one is asked for.
+    #[error(
+        "{path}: frame {frame} stands after frame {before}; the rows of one run are allowed, in which frame numbers rise; \
+         give the folder of a single run, not one that several wrote to",
+        path = path.display()
+    )]
+    FrameOrder {
+        /// The file whose row is out of order.
+        path: PathBuf,
+        /// Its frame.
+        frame: u64,
+        /// The last frame before it.
+        before: u64,
+    },
+    /// A file that must be whole is not.
+    #[error("{0}")]
+    Damaged(Damage),
     /// No file could be read.
     #[error("no file could be read: {0}")]
     AllDamaged(Damage),

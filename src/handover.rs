@@ -17,7 +17,9 @@ pub const MAX_KEYPOINTS: usize = 24;
 /// Most zones of one arena.
 pub const MAX_ZONES: usize = 32;
 /// Most events that one frame can cause; what is beyond is counted in the ledger.
-pub const MAX_EVENTS: usize = 32;
+pub const MAX_EVENTS: usize = 64;
+/// Most revisions that end with one frame: one of each track, and at the end of the stream one more.
+pub const MAX_REVISIONS: usize = 2 * MAX_ANIMALS;
 /// Most separate gaps noted before one frame; further ones are merged into the last.
 pub const MAX_GAPS: usize = 8;
 
@@ -172,6 +174,46 @@ pub struct Keypoint {
 /// The body parts of one animal; `None` is missing. Indexed as `keypoints` in `model.toml`.
 pub type Keypoints = [Option<Keypoint>; MAX_KEYPOINTS];
 
+/// Some of the keypoints, by their index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct KeypointSet(u32);
+
+// Each index has its bit.
+const _: () = assert!(MAX_KEYPOINTS <= u32::BITS as usize);
+
+impl KeypointSet {
+    /// Those that are not missing.
+    pub fn present(keypoints: &Keypoints) -> Self {
+        keypoints.iter().enumerate().filter(|(_, keypoint)| keypoint.is_some()).map(|(index, _)| index).collect()
+    }
+
+    /// Adds one; an index beyond `MAX_KEYPOINTS` is no keypoint's and changes nothing.
+    pub fn insert(&mut self, index: usize) {
+        if index < MAX_KEYPOINTS {
+            self.0 |= 1 << index;
+        }
+    }
+
+    /// Whether this one is among them.
+    pub fn contains(self, index: usize) -> bool {
+        index < MAX_KEYPOINTS && self.0 >> index & 1 == 1
+    }
+
+    /// None is.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<usize> for KeypointSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(indexes: I) -> Self {
+        indexes.into_iter().fold(Self::default(), |mut set, index| {
+            set.insert(index);
+            set
+        })
+    }
+}
+
 /// The keypoints of one animal in one frame, not yet anybody's.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Pose {
@@ -197,7 +239,7 @@ pub struct Identity(pub u8);
 pub struct Zone(pub u8);
 
 /// An unbroken run of poses of one animal. Numbered from 1, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId(pub u32);
 
 /// How an animal's place in a scene is known.
@@ -253,6 +295,8 @@ pub struct Animal {
     pub zone: Option<Zone>,
     /// Body parts, camera pixels; all `None` unless seen or predicted.
     pub keypoints: Keypoints,
+    /// Which of them were not seen in this frame: their places follow from the frames before. All, when predicted.
+    pub predicted: KeypointSet,
     /// Where it vanished, when hidden.
     pub vanished: Option<Vanished>,
 }
@@ -310,6 +354,61 @@ pub enum Event {
     },
     /// Frames are missing.
     Gap(Gap),
+    /// Two bodies touch.
+    ContactBegan {
+        /// One, the first in the model's order.
+        a: Identity,
+        /// The other.
+        b: Identity,
+    },
+    /// Two bodies that touched are apart.
+    ContactEnded {
+        /// One, the first in the model's order.
+        a: Identity,
+        /// The other.
+        b: Identity,
+    },
+    /// A name that was published live turned out to be another's.
+    IdentityRevised(Revision),
+}
+
+/// A run of frames in which a track's settled name differs from the live one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Which track.
+    pub track: TrackId,
+    /// The first frame of the run.
+    pub first: u64,
+    /// The last frame of the run.
+    pub last: u64,
+    /// The live name.
+    pub from: Identity,
+    /// The settled name; `None` when it is withheld.
+    pub to: Option<Identity>,
+    /// Why.
+    pub why: RevisionReason,
+}
+
+/// Why a live name was revised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevisionReason {
+    /// The track may have exchanged its animal with another; who that was, where its name is known.
+    Contact(Option<Identity>),
+    /// The track was new and little was known of it.
+    NewTrack,
+    /// What came later says otherwise.
+    LaterEvidence,
+}
+
+impl RevisionReason {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Contact(_) => "contact",
+            Self::NewTrack => "new-track",
+            Self::LaterEvidence => "later-evidence",
+        }
+    }
 }
 
 /// When each step was done with a frame, monotonic. Zero where a step did not run.
@@ -344,9 +443,46 @@ pub struct Delivery {
     pub frame: Option<Frame>,
 }
 
+/// The name that an animal of a scene had when the scene went out live.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct LiveName {
+    /// The name; `None` when it was withheld, or when the animal stood elsewhere.
+    pub identity: Option<Identity>,
+    /// How probable it was, 0 to 1; `None` where the scene had nothing like it.
+    pub p: Option<f32>,
+}
+
+/// A frame seen again with what came after it.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Settled {
+    /// The scene with settled names. Its gaps are those of the live scene.
+    pub scene: Scene,
+    /// The live name of each animal of the scene, in its order.
+    pub live: Vec<LiveName, MAX_ANIMALS>,
+    /// Revisions of names that end with this frame or just before it.
+    pub events: Vec<Event, MAX_REVISIONS>,
+}
+
+impl Settled {
+    /// A scene that is settled as it went out live.
+    pub fn as_live(scene: Scene) -> Self {
+        let live =
+            scene.animals.iter().map(|animal| LiveName { identity: animal.identity, p: Some(animal.p) }).collect();
+        Self { scene, live, events: Vec::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in_and_no_index_beyond_the_last() {
+        let set: KeypointSet = [0, MAX_KEYPOINTS - 1, MAX_KEYPOINTS, usize::MAX].into_iter().collect();
+        let inside: std::vec::Vec<_> = (0..100).filter(|index| set.contains(*index)).collect();
+        assert_eq!(inside, [0, MAX_KEYPOINTS - 1]);
+        assert!(KeypointSet::present(&[None; MAX_KEYPOINTS]).is_empty() && !set.is_empty());
+    }
 
     #[test]
     fn gaps_that_continue_each_other_are_one() {

@@ -52,6 +52,18 @@ counters! {
     inference_errors,
     /// Scenes made.
     scenes,
+    /// Seen animals whose live scene named them; with `names_withheld` the live coverage.
+    names_given,
+    /// Seen animals whose live name was withheld as too unsure.
+    names_withheld,
+    /// Scenes settled.
+    scenes_settled,
+    /// Seen animals whose settled name was withheld.
+    settled_withheld,
+    /// Seen animals that went out under another live name than their settled one.
+    names_revised,
+    /// Events that told of such frames.
+    revisions,
     /// Events that did not fit into their scene's list.
     events_dropped,
     /// Rules fired.
@@ -188,10 +200,14 @@ latencies! {
     track,
     /// Rules and pins.
     act,
+    /// Settling the frames that were due, after the live scene went out.
+    settle,
     /// Arrival to pins set.
     arrival_to_act,
     /// Capture to the hand-over to the broker connection.
     capture_to_mqtt,
+    /// Capture to the hand-over of the settled scene to the broker connection.
+    capture_to_settled,
     /// Capture to the row being in the open file.
     capture_to_files,
     /// Capture to the hand-over to the live page.

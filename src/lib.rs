@@ -12,6 +12,7 @@ pub mod handover;
 pub mod infer;
 pub mod ledger;
 pub mod model;
+pub mod paint;
 pub mod pipeline;
 pub mod pose;
 pub mod preprocess;

@@ -1,12 +1,14 @@
 //! The model's contract: what `model.toml` says, checked; nothing in it has a default.
 
 mod bundled;
+mod coats;
 pub mod onnx;
 mod verify;
 mod weights;
 mod written;
 
 pub use bundled::BUNDLED;
+pub use coats::{Coats, WrittenCoat, WrittenCoats, WrittenPair, odd_name};
 pub use weights::{Precision, Weights};
 pub use written::{
     Written, WrittenDecoder, WrittenFile, WrittenIdentity, WrittenInput, WrittenOutput, WrittenPartAffinity,
@@ -27,6 +29,8 @@ pub struct Contract {
     pub written: Written,
     /// The weights, one for each of `written.files` and in their order; exactly one is FP32.
     pub weights: Vec<Weights>,
+    /// What the arena's animals look like, where that is known.
+    pub coats: Option<Coats>,
 }
 
 /// What is wrong with a model folder.
@@ -83,11 +87,13 @@ impl Contract {
             what: format!("{error}; allowed: UTF-8 text"),
         })?;
         let mut left = WEIGHTS_MAX_BYTES;
-        Self::checked(folder, &text, |written| {
+        let contract = Self::checked(folder, &text, |written| {
             let bytes = read(&folder.join(&written.name), left)?;
             left -= bytes.len() as u64;
             Ok(bytes.into())
-        })
+        })?;
+        let coats = folder.join("coats.toml");
+        contract.with_coats(coats.exists().then_some(coats.as_path()))
     }
 
     /// The model that is taken where no folder is named.
@@ -116,7 +122,18 @@ impl Contract {
             }
             weights.push(Weights { name: name.clone(), precision: *precision, loss_max: *loss_max, bytes });
         }
-        Ok(Self { folder: folder.to_owned(), written, weights })
+        Ok(Self { folder: folder.to_owned(), written, weights, coats: None })
+    }
+
+    /// With the coats of this file, where one is named; else those that came with the model stay.
+    pub fn with_coats(self, file: Option<&Path>) -> Result<Self, ModelError> {
+        let Some(file) = file else { return Ok(self) };
+        Ok(Self { coats: Some(Coats::read(file)?), ..self })
+    }
+
+    /// Who the arena's animals may be: those of the coats, else those of the model. Scenes, files and messages count by these.
+    pub fn animals(&self) -> &[WrittenIdentity] {
+        self.coats.as_ref().map_or(&self.written.identities, |coats| &coats.identities)
     }
 
     /// The weights of this precision, if the model has such a file.
@@ -142,9 +159,9 @@ impl Contract {
         self.written.keypoints.iter().position(|keypoint| keypoint == name)
     }
 
-    /// The identity `name`.
+    /// The animal `name`.
     pub fn identity(&self, name: &str) -> Option<Identity> {
-        let index = self.written.identities.iter().position(|identity| identity.name == name)?;
+        let index = self.animals().iter().position(|identity| identity.name == name)?;
         u8::try_from(index).ok().map(Identity)
     }
 

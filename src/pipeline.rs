@@ -1,9 +1,13 @@
 //! Threads: from a configuration to a running daemon, one named thread for each thing that can block.
 
+mod pulse;
 mod threads;
 mod tracking;
+mod urgency;
 
+pub use pulse::Vigil;
 pub use tracking::{Tracking, TrackingParts};
+pub use urgency::{Refused, Urgency};
 
 use crate::act::ActError;
 use crate::config::{self, Config};
@@ -17,10 +21,11 @@ use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
 use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink};
 use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
-use crate::sink::wire::Names;
+use crate::sink::wire::{CameraReport, Names};
 use crate::source::SourceError;
 use crate::stamp::Clock;
 use crate::zones::ZoneError;
+use pulse::Pulse;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -99,6 +104,8 @@ pub struct Plan<'a> {
     pub ledger: Arc<Ledger>,
     /// The demo's judge.
     pub witness: Option<Witness>,
+    /// Hears what the start is doing each time that it gets on: opening an engine may take minutes.
+    pub progress: &'a (dyn Fn(&str) + Sync),
 }
 
 /// A running daemon. Dropping it stops it.
@@ -113,6 +120,8 @@ pub struct Daemon {
     harvest: Option<Arc<HarvestHandle>>,
     stop_source: tokio::sync::watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    pulses: Vec<Arc<Pulse>>,
+    urgency: Urgency,
     engine: &'static str,
     precision: Precision,
 }
@@ -120,9 +129,16 @@ pub struct Daemon {
 impl Daemon {
     /// Opens everything and starts the threads. On an error nothing keeps running.
     pub fn start(plan: Plan<'_>) -> Result<Self, PipelineError> {
-        let Plan { config, contract, clock, ledger, witness } = plan;
-        let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
-        let tracking = Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))?;
+        let Plan { config, contract, clock, ledger, witness, progress } = plan;
+        let urgency = Urgency::new(config.process.realtime_priority);
+        progress(&format!("opening the model {}", contract.written.name));
+        // Here the threads of the engine and of the pin are made.
+        let open = || {
+            let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
+            Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))
+        };
+        let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
+        progress("starting the sinks");
         let (engine, precision) = (tracking.engine(), tracking.precision());
         let info = file_info(&config.arena, contract, &config.zones);
         let harvest = match &config.harvest {
@@ -151,6 +167,8 @@ impl Daemon {
             harvest,
             stop_source,
             threads: Vec::new(),
+            pulses: Vec::new(),
+            urgency,
             engine,
             precision,
         };
@@ -161,11 +179,17 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn spawn(&mut self, name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), PipelineError> {
+    /// A thread between camera and pin.
+    fn spawn(&mut self, name: &'static str, work: impl FnOnce(&Pulse) + Send + 'static) -> Result<(), PipelineError> {
         let farewell = threads::Farewell { name, notices: Arc::clone(&self.notices) };
+        let (pulse, urgency) = (Pulse::new(name), self.urgency);
+        self.pulses.insert(0, Arc::clone(&pulse));
         let run = move || {
             let _farewell = farewell;
-            work();
+            if let Err(refused) = urgency.take() {
+                tracing::warn!("thread {name}: {refused}");
+            }
+            work(&pulse);
         };
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -183,6 +207,16 @@ impl Daemon {
     /// Waits at most `limit` for news.
     pub fn wait(&self, limit: Duration) -> Taken<Notice> {
         self.notices.take_within(limit)
+    }
+
+    /// Watches the threads between camera and pin.
+    pub fn vigil(&self) -> Vigil {
+        Vigil::over(self.pulses.iter().cloned())
+    }
+
+    /// What the camera does.
+    pub fn camera(&self) -> CameraReport {
+        self.net.camera()
     }
 
     /// Where the live page is served.
@@ -236,8 +270,8 @@ pub fn file_info(arena: &str, contract: &Contract, zones: &[config::ZoneArea]) -
         model: written.name.clone(),
         keypoints: written.keypoints.clone(),
         skeleton: written.skeleton.clone(),
-        identities: written.identities.iter().map(|identity| identity.name.clone()).collect(),
-        colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
+        identities: contract.animals().iter().map(|identity| identity.name.clone()).collect(),
+        colours: contract.animals().iter().map(|identity| identity.colour.clone()).collect(),
         zones: zones.to_vec(),
     }
 }
@@ -248,7 +282,7 @@ fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Preci
         names: Names {
             arena: config.arena.clone(),
             keypoints: written.keypoints.clone(),
-            identities: written.identities.iter().map(|identity| identity.name.clone()).collect(),
+            identities: contract.animals().iter().map(|identity| identity.name.clone()).collect(),
             zones: config.zones.iter().map(|zone| zone.name.clone()).collect(),
             rules: config.rules.iter().map(|rule| rule.name.clone()).collect(),
         },
@@ -256,7 +290,7 @@ fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Preci
         engine: engine.to_owned(),
         precision: precision.word(),
         skeleton: written.skeleton.clone(),
-        colours: written.identities.iter().map(|identity| identity.colour.clone()).collect(),
+        colours: contract.animals().iter().map(|identity| identity.colour.clone()).collect(),
         zones: config.zones.clone(),
     }
 }

@@ -5,10 +5,13 @@
 //! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
 
 mod assign;
+mod contact;
 mod cost;
 mod identity;
 mod known;
 mod motion;
+mod settle;
+mod told;
 
 use crate::config;
 use crate::handover::{
@@ -18,12 +21,15 @@ use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
 use crate::zones::Zones;
 use assign::{Costs, Pairs, assign};
+pub use contact::Contacts;
 use cost::Expected;
 use heapless::Vec;
 use identity::{Belief, Candidate, Shares};
 use known::{Known, View};
 use motion::Motion;
+pub use settle::{MOST_WAITING, Settler};
 use std::cmp::Ordering;
+pub use told::{Exchange, Hearing, Sighting, Told};
 
 /// A pose at least this sure starts a track at once; a weaker one must be seen twice.
 const STRONG: f32 = 0.6;
@@ -38,6 +44,8 @@ const TOUCHING: f32 = 2.0;
 const TOUCHING_WEIGHT: f32 = 0.7;
 /// A doubtful pairing makes an exchange certain only when the doubt lasts this long, seconds.
 const DOUBT_S: f64 = 0.06;
+/// An exchange less likely than this moves no belief.
+const EXCHANGED_MIN: f32 = 1e-5;
 /// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
 const DOUBLE: f32 = 0.7;
 /// A cut loses tracks that were seen within this long, seconds: the frame before, at any usual rate.
@@ -79,6 +87,19 @@ impl Track {
         if self.seen() { self.seen_at } else { self.motion.at() }
     }
 
+    /// Body parts shifted as the centre is thought to have moved, less sure the longer ago they were seen.
+    fn moved(&self, coast_s: f64) -> Keypoints {
+        let at = self.place();
+        let (dx, dy) = (at.x - self.seen_at.x, at.y - self.seen_at.y);
+        let sure = if coast_s > 0.0 { (-self.unseen_s / coast_s).exp() as f32 } else { 0.0 };
+        let mut keypoints = self.keypoints;
+        for keypoint in keypoints.iter_mut().flatten() {
+            keypoint.at = InCamera { x: keypoint.at.x + dx, y: keypoint.at.y + dy };
+            keypoint.score *= sure;
+        }
+        keypoints
+    }
+
     fn expected(&self) -> Expected<'_> {
         Expected {
             motion: &self.motion,
@@ -103,6 +124,7 @@ pub struct Tracker {
     tracks: Vec<Track, MAX_ANIMALS>,
     next_id: u32,
     known: Known,
+    told: Told,
 }
 
 impl Tracker {
@@ -119,6 +141,7 @@ impl Tracker {
             tracks: Vec::new(),
             next_id: 1,
             known: Known::default(),
+            told: Told::default(),
         }
     }
 
@@ -135,17 +158,25 @@ impl Tracker {
             self.tracks.clear();
         }
         self.follow(&poses, &pairs);
+        self.told.clear();
+        self.fade(step_s);
         self.doubt(&places, &pairs, step_s);
         self.start(&poses, &pairs);
-        self.listen(&poses, step_s);
+        self.listen(&poses);
         self.name();
+        self.tell();
         let view = View { zones: &self.zones, identities: self.identities, size: self.size, coast_s: self.coast_s() };
-        self.known.tell(&self.tracks, &view, stamp, gaps)
+        self.known.tell(&self.told.sightings, &view, stamp, gaps)
     }
 
     /// What happened in the scene told last: gaps, then each identity's events in the model's order. All of them fit.
     pub fn events(&self) -> &Vec<Event, MAX_EVENTS> {
         self.known.events()
+    }
+
+    /// What the last frame said about who is who.
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     fn coast_s(&self) -> f64 {
@@ -229,6 +260,15 @@ impl Tracker {
         }
     }
 
+    /// What was believed counts less as time goes by.
+    fn fade(&mut self, step_s: f64) {
+        for track in &mut self.tracks {
+            let keeps = identity::keeps(step_s, track.seen());
+            track.belief.fade(keeps);
+            let _ = self.told.tracks.push(Hearing { track: track.id, keeps, ..Hearing::default() });
+        }
+    }
+
     /// Where another pairing would have been nearly as good, the two tracks may have exchanged their animals.
     fn doubt(&mut self, places: &Costs, pairs: &Pairs, step_s: f64) {
         let lasting = (step_s / DOUBT_S).min(1.0) as f32;
@@ -241,9 +281,13 @@ impl Tracker {
                     (None, None) => continue,
                 };
                 if dearer.is_finite() {
-                    let exchanged = lasting / (1.0 + dearer.max(0.0).exp());
-                    let (first, second) = self.tracks.split_at_mut(j);
-                    first[i].belief.mix(&mut second[0].belief, exchanged, self.identities);
+                    let exchanged = (lasting / (1.0 + dearer.max(0.0).exp())).min(0.5);
+                    if exchanged > EXCHANGED_MIN {
+                        let (first, second) = self.tracks.split_at_mut(j);
+                        first[i].belief.mix(&mut second[0].belief, exchanged, self.identities);
+                        let exchange = Exchange { a: first[i].id, b: second[0].id, p: exchanged };
+                        let _ = self.told.exchanges.push(exchange);
+                    }
                 }
             }
         }
@@ -308,15 +352,23 @@ impl Tracker {
         }
     }
 
-    /// Evidence of this frame's poses moves the beliefs.
-    fn listen(&mut self, poses: &[Pose], step_s: f64) {
+    /// Evidence of this frame's poses moves the beliefs. Tracks that ended are told no more.
+    fn listen(&mut self, poses: &[Pose]) {
         let touching = TOUCHING * self.size;
+        let tracks = &self.tracks;
+        self.told.tracks.retain(|hearing| tracks.iter().any(|track| track.id == hearing.track));
         for track in &mut self.tracks {
-            track.belief.fade(step_s, track.seen());
+            if self.told.of(track.id).is_none() {
+                let _ = self.told.tracks.push(Hearing { track: track.id, keeps: 1.0, ..Hearing::default() });
+            }
             let Some(pose) = track.pose.and_then(|index| poses.get(index)) else { continue };
             let near = poses.iter().filter(|other| other.centre.distance(pose.centre) < touching).count() > 1;
             let weight = identity::newness(track.interval_s) * pose.score * if near { TOUCHING_WEIGHT } else { 1.0 };
-            track.belief.hear(&pose.identity, self.identities, weight);
+            let heard = identity::evidence(&pose.identity, self.identities, weight);
+            track.belief.hear(&heard, self.identities);
+            if let Some(hearing) = self.told.of_mut(track.id) {
+                hearing.heard = heard;
+            }
         }
     }
 
@@ -324,8 +376,14 @@ impl Tracker {
     fn name(&mut self) {
         let coast_s = self.coast_s();
         let mut candidates: Vec<Candidate, MAX_ANIMALS> = Vec::new();
-        for track in self.tracks.iter().filter(|track| track.confirmed) {
+        for track in &self.tracks {
             let present = if track.seen() { 1.0 } else { (1.0 - track.unseen_s / coast_s.max(1e-3)) as f32 };
+            if let Some(hearing) = self.told.of_mut(track.id) {
+                (hearing.belief, hearing.present) = (track.belief, present);
+            }
+            if !track.confirmed {
+                continue;
+            }
             let _ = candidates.push(Candidate { belief: track.belief, present, name: track.name });
         }
         let posterior = identity::posterior(&candidates, self.identities);
@@ -333,6 +391,28 @@ impl Tracker {
         for (row, track) in self.tracks.iter_mut().filter(|track| track.confirmed).enumerate() {
             track.shares = posterior[row];
             track.name = names[row];
+        }
+    }
+
+    /// Each track as the scene shows it.
+    fn tell(&mut self) {
+        let coast_s = self.coast_s();
+        self.told.size = self.size;
+        for track in &self.tracks {
+            let p = match track.name {
+                Some(identity) => track.shares[usize::from(identity.0)],
+                None => track.shares.iter().copied().fold(0.0, f32::max),
+            };
+            // There is room: it holds as many as there are tracks.
+            let _ = self.told.sightings.push(Sighting {
+                track: track.id,
+                name: track.name,
+                p: p.clamp(0.0, 1.0),
+                confirmed: track.confirmed,
+                seen: track.seen(),
+                at: track.place(),
+                keypoints: if track.seen() { track.keypoints } else { track.moved(coast_s) },
+            });
         }
     }
 }

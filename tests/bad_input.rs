@@ -30,7 +30,9 @@ impl Desk {
 
     /// A camera at `url` and whatever else.
     fn config(&self, url: &str, more: &str) -> PathBuf {
-        let text = format!("arena = \"a1\"\n[camera]\nurl = \"{url}\"\n{more}\n[model]\nengine = \"built-in\"\n");
+        // One daemon an arena on a machine: tests that run at once need names of their own.
+        let arena = self.0.path().file_name().map(|name| name.to_string_lossy().replace('.', "a")).unwrap_or_default();
+        let text = format!("arena = \"{arena}\"\n[camera]\nurl = \"{url}\"\n{more}\n[model]\nengine = \"built-in\"\n");
         self.write("arenad.toml", text)
     }
 }

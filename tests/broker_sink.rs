@@ -3,7 +3,7 @@
 mod scenes;
 
 use arenad::config::{Encoding, Login, Mqtt, MqttVersion, Tls};
-use arenad::handover::{Event, Identity, Zone};
+use arenad::handover::{Event, Identity, Settled, Zone};
 use arenad::rehearsal::broker::Broker;
 use arenad::sink::mqtt::probe;
 use arenad::sink::net::NetHandle;
@@ -139,14 +139,25 @@ fn one_scene_a_frame(version: MqttVersion, encoding: Encoding) {
         consumer.next_of("status").await;
         for frame in 0..50 {
             sinks.offer(&scenes::delivery(frame, &clock, &[]));
+            sinks.offer_settled(&Settled::as_live(scenes::scene(scenes::stamp(frame, &clock))));
         }
-        for frame in 0..50u64 {
-            let payload = consumer.next_of("scene").await.payload;
+        let (mut live, mut settled) = (0, 0);
+        while live < 50 || settled < 50 {
+            let Message { leaf, payload, .. } = consumer.next().await;
+            let next = match leaf.as_str() {
+                "scene" => &mut live,
+                "settled" => &mut settled,
+                _ => continue,
+            };
             let scene: Value = match encoding {
                 Encoding::Json => serde_json::from_slice(&payload).expect("JSON"),
                 Encoding::MessagePack => rmp_serde::from_slice(&payload).expect("MessagePack"),
             };
-            assert_eq!(scene["frame"], frame);
+            assert_eq!(
+                (&scene["frame"], scene["animals"][0].get("live").is_some()),
+                (&Value::from(*next), leaf == "settled")
+            );
+            *next += 1;
         }
         assert_eq!(ledger.counters.mqtt_dropped.get(), 0);
     });
@@ -193,6 +204,23 @@ fn a_cut_connection_leaves_the_last_will_and_comes_back_by_itself() {
         wire.to.send_replace(Some(broker.addr()));
         consumer.status("starting").await;
         assert_eq!(ledger.counters.mqtt_connections.get(), 2);
+        close(sinks).await;
+    });
+}
+
+#[test]
+fn a_revised_name_is_an_event_of_its_own() {
+    let broker = Broker::start(0).expect("a broker");
+    run(async {
+        let mut consumer = Consumer::new(broker.addr(), "consumer").await;
+        let (sinks, _, clock) = scenes::start(Some(config(broker.addr().port())), None, "a1");
+        let revised = scenes::events().into_iter().find(|event| matches!(event, Event::IdentityRevised(_)));
+        let mut settled = Settled::as_live(scenes::scene(scenes::stamp(9, &clock)));
+        settled.events.push(revised.expect("one of each")).expect("room");
+        consumer.status("starting").await;
+        sinks.offer_settled(&settled);
+        let told = consumer.next_of("event").await.json();
+        assert_eq!((&told["kind"], &told["frame"], &told["id"]), (&"identity-revision".into(), &9.into(), &"G".into()));
         close(sinks).await;
     });
 }

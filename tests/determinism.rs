@@ -17,13 +17,18 @@ fn one_seed_is_one_film_and_one_film_is_one_replay() {
     let other = files(&path("other"));
     assert!(film.iter().all(|(name, bytes)| other[name] != *bytes), "two seeds gave one film");
 
-    for out in ["first", "second"] {
-        let said = arenad(line("replay {} -o {} --engine built-in", &[&path("film/video.mp4"), &path(out)])).well();
+    for (out, more) in [("first", ""), ("second", ""), ("live", " --live")] {
+        let command = format!("replay {{}} -o {{}} --engine built-in{more}");
+        let said = arenad(line(&command, &[&path("film/video.mp4"), &path(out)])).well();
         assert!(said.starts_with("12 access units: 12 scenes, 0 corrupt, 0 without reference"), "{said}");
     }
     let first = files(&path("first"));
     assert_eq!(first.len(), 2, "{:?}", first.keys());
     assert!(first == files(&path("second")), "one film gave two replays");
+    let live = files(&path("live"));
+    let differ: Vec<_> = first.iter().filter(|(name, bytes)| live[*name] != **bytes).map(|(name, _)| name).collect();
+    assert!(differ.iter().all(|name| name.ends_with("poses.csv")), "{differ:?}");
+    assert_eq!(csv_numbers(&path("live/poses.csv")), (0..12).collect::<Vec<_>>());
     assert_eq!(csv_numbers(&path("first/poses.csv")), (0..12).collect::<Vec<_>>());
     assert_eq!(Account::of(&path("first")).whole(), 12);
 }

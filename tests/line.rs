@@ -53,14 +53,14 @@ impl Stage {
     }
 }
 
-/// Frame numbers of scenes and states of the daemon, as one consumer hears them, up to `stopped`.
+/// Frame numbers of scenes, live and settled alike, and states of the daemon, as one consumer hears them, up to `stopped`.
 fn consume(broker: SocketAddr, name: &str, ready: SyncSender<()>) -> (Vec<u64>, Vec<String>) {
     let listen = async {
         let mut options = MqttOptions::new(name, (broker.ip().to_string(), broker.port()));
         options.set_max_packet_size(Some(1 << 20));
         let (client, mut driver) = AsyncClient::builder(options).capacity(10).build();
         client.subscribe("arenad/#", QoS::AtLeastOnce).await.expect("asks");
-        let (mut scenes, mut states) = (Vec::new(), Vec::<String>::new());
+        let (mut scenes, mut settled, mut states) = (Vec::new(), Vec::new(), Vec::<String>::new());
         while states.last().is_none_or(|state| state != "stopped") {
             match driver.poll().await.expect("stays connected") {
                 Event::Incoming(Packet::SubAck(_)) => ready.send(()).expect("somebody waits"),
@@ -68,6 +68,8 @@ fn consume(broker: SocketAddr, name: &str, ready: SyncSender<()>) -> (Vec<u64>, 
                     let json: Value = serde_json::from_slice(&publish.payload).expect("JSON");
                     if publish.topic.ends_with(b"/scene") {
                         scenes.push(json["frame"].as_u64().expect("a number"));
+                    } else if publish.topic.ends_with(b"/settled") {
+                        settled.push(json["frame"].as_u64().expect("a number"));
                     } else if publish.topic.ends_with(b"/status") {
                         states.push(json["state"].as_str().expect("a word").to_owned());
                     }
@@ -75,6 +77,7 @@ fn consume(broker: SocketAddr, name: &str, ready: SyncSender<()>) -> (Vec<u64>, 
                 _ => {}
             }
         }
+        assert_eq!(scenes, settled, "each scene is settled, in order");
         (scenes, states)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -131,8 +134,14 @@ fn every_picture_is_a_scene_or_in_a_gap_also_across_a_lost_connection() {
     let witness = Box::new(move |delivery: &arenad::handover::Delivery| {
         seen.try_send(delivery.scene.stamp.frame).expect("room");
     });
-    let plan =
-        Plan { config: &config, contract: &contract, clock, ledger: Arc::clone(&ledger), witness: Some(witness) };
+    let plan = Plan {
+        config: &config,
+        contract: &contract,
+        clock,
+        ledger: Arc::clone(&ledger),
+        witness: Some(witness),
+        progress: &|_| (),
+    };
     let mut daemon = Daemon::start(plan).expect("starts");
     let mut made: Vec<u64> = (0..8).map(|_| stage.show_until_scene(&scenes)).collect();
     stage.camera.kick();

@@ -15,7 +15,7 @@ use arenad::preprocess::Preprocessor;
 use arenad::sink::harvest::Watch;
 use arenad::space::{Letterbox, Window};
 use arenad::stamp::{Clock, Stamp};
-use arenad::track::Tracker;
+use arenad::track::{Contacts, Settler, Tracker};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ fn nothing_is_allocated_from_poses_to_pins() {
     let observer = Observer { ghosts: 0.2, doubles: 0.1, missed: 0.1, ..Observer::default() };
     let mut world = World::new(5, observer);
     let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+    let mut settler = Settler::new(config::Tracker::default(), 4, zones());
+    let mut contacts = Contacts::new(&config::Tracker::default());
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let (pin, record) = RecordedPin::new(clock);
     let mut actor = Actor::new(rules(), Box::new(pin), clock, Arc::clone(&ledger)).unwrap();
@@ -83,17 +85,20 @@ fn nothing_is_allocated_from_poses_to_pins() {
     let mut watch = Watch::new(harvest.doubts, harvest.spacing, 9, 4, &[]);
     let mut doubtful = 0;
     let mut events: heapless::Vec<Event, MAX_EVENTS> = heapless::Vec::new();
-    let (mut counted, mut happened) = (0, 0);
+    let (mut counted, mut happened, mut settled, mut met) = (0, 0, 0, 0);
     for frame in 0..1500 {
         let mut shown = world.step();
         shown.stamp.arrived = clock.monotonic();
         let before = allocations();
         let scene = tracker.advance(&shown.poses, shown.stamp, &no_gaps());
         events.clone_from(tracker.events());
+        contacts.look(&scene, tracker.told().size, &mut events);
         actor.act(&scene, &mut events);
+        settler.take(&scene, tracker.told(), &mut |one| settled += one.scene.animals.len());
         doubtful += usize::from(watch.look(&scene).is_some());
         let made = allocations() - before;
         happened += events.len();
+        met += events.iter().filter(|event| matches!(event, Event::ContactBegan { .. })).count();
         if frame >= 30 {
             counted += made;
         }
@@ -102,6 +107,7 @@ fn nothing_is_allocated_from_poses_to_pins() {
     drop(actor);
     let sets = record.sets();
     assert!(doubtful > 3, "{doubtful}: the harvest's look was never taken to its end");
+    assert!(settled > 4000 && met > 3, "{settled} animals settled, {met} contacts");
     assert!(happened > 20 && ledger.counters.triggers.get() > 3, "the run was too quiet to prove anything");
     assert_eq!(sets.last().map(|set| set.1), Some(false));
 }

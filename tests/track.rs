@@ -5,7 +5,9 @@ mod program;
 use arenad::handover::{Gap, GapReason, Gaps, Keypoint, MAX_ANIMALS, MAX_KEYPOINTS, Pose, Poses};
 use arenad::space::InCamera;
 use arenad::stamp::{Monotonic, Stamp, WallTime};
-use arenad::transcript::{LARGEST_SEQ, LONGEST_LINE, MOST_MISSING, Recorded, Sizes, TranscriptReader, TranscriptWriter};
+use arenad::transcript::{
+    LARGEST_SEQ, LONGEST_LINE, MOST_MISSING, Recorded, Sizes, TranscriptReader, TranscriptWriter,
+};
 use program::{Account, arenad, csv_numbers, files, line};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -157,7 +159,11 @@ fn each_wrong_line_is_told_by_what_was_got_and_what_is_allowed() {
         (whole, &whole[..60], format!("column 60: EOF while parsing a list; {lines}")),
         (whole, "{\"gap\":[1,2,\"tired\"]}", "gap: got the reason \"tired\"; allowed: corrupt, ".to_owned()),
         (whole, "{\"gap\":[3,2,\"late\"]}", "gap: got 3 to 2; allowed: a last number from the first to ".to_owned()),
-        (whole, &format!("{{\"seq\":0,\"time_s\":0,\"poses\":[{nine}]}}"), "poses: got 9; allowed: at most 8".to_owned()),
+        (
+            whole,
+            &format!("{{\"seq\":0,\"time_s\":0,\"poses\":[{nine}]}}"),
+            "poses: got 9; allowed: at most 8".to_owned(),
+        ),
     ] {
         assert!(whole.contains(from), "{from}");
         let error = read(whole.replacen(from, to, 1).as_bytes(), sizes()).expect_err(to);
@@ -182,8 +188,7 @@ fn number() -> impl Strategy<Value = f32> {
 }
 
 fn pose() -> impl Strategy<Value = Pose> {
-    let keypoint = (number(), number(), number())
-        .prop_map(|(x, y, score)| Keypoint { at: InCamera { x, y }, score });
+    let keypoint = (number(), number(), number()).prop_map(|(x, y, score)| Keypoint { at: InCamera { x, y }, score });
     let keypoints = proptest::collection::vec(proptest::option::of(keypoint), 9);
     let identity = proptest::collection::vec(number(), 4);
     (keypoints, identity, number(), number(), number()).prop_map(|(keypoints, identity, score, x, y)| {

@@ -4,6 +4,7 @@ mod scenes;
 mod schema;
 
 use arenad::config::Encoding;
+use arenad::handover::{Identity, LiveName, Settled};
 use arenad::ledger::Ledger;
 use arenad::sink::wire::*;
 use arenad::stamp::{Clock, Monotonic};
@@ -42,6 +43,23 @@ fn scenes_are_as_promised() {
     hold("scene", &SceneMessage::new(&about.names, &scene, clock.wall()));
     let [json, _] = sent(&SceneMessage::new(&about.names, &scene, clock.wall()));
     assert_eq!((&json["skipped"], &json["animals"][3]["id"]), (&Value::from(1), &Value::from("?")));
+}
+
+#[test]
+fn settled_scenes_are_as_promised() {
+    let (about, clock) = (scenes::about("a1"), Clock::new());
+    let mut settled = Settled::as_live(scenes::scene(scenes::stamp(2, &clock)));
+    settled.live[0] = LiveName { identity: Some(Identity(1)), p: Some(0.625) };
+    settled.live[3] = LiveName::default();
+    hold("settled", &SceneMessage::settled(&about.names, &settled, clock.wall()));
+    let [json, _] = sent(&SceneMessage::settled(&about.names, &settled, clock.wall()));
+    assert_eq!(json["animals"][0]["id"], "R");
+    assert_eq!(json["animals"][0]["live"], serde_json::json!({"id": "G", "p": 0.625}));
+    assert_eq!(json["animals"][3]["live"], serde_json::json!({"id": "?", "p": null}));
+    assert!(
+        check("scene", &json).is_err()
+            && check("settled", &sent(&SceneMessage::new(&about.names, &settled.scene, clock.wall()))[0]).is_err()
+    );
 }
 
 #[test]
@@ -92,7 +110,7 @@ fn the_schemas_refuse_what_was_not_promised() {
 #[test]
 fn the_description_names_every_schema_and_topic() {
     let text = std::fs::read_to_string(docs().join("asyncapi.yaml")).expect("the description");
-    for kind in ["scene", "event", "stats", "status"] {
+    for kind in ["scene", "settled", "event", "stats", "status"] {
         assert!(text.contains(&format!("./schemas/{kind}.json")), "{kind}");
         assert!(text.contains(&format!("address: arenad/{{arena}}/{kind}")), "{kind}");
     }

@@ -106,7 +106,8 @@ impl Rule {
     /// The animal's keypoint is in the zone now and was not before.
     fn entered(&mut self, animal: &Animal, identity: Identity, zones: &Zones, now: Duration) -> bool {
         let Some(inside) = self.inside.get_mut(usize::from(identity.0)) else { return false };
-        let known = animal.state == State::Seen && animal.p >= self.p_min;
+        let seen = animal.state == State::Seen && !animal.predicted.contains(self.keypoint);
+        let known = seen && animal.p >= self.p_min;
         let keypoint = animal.keypoints.get(self.keypoint).copied().flatten();
         let Some(keypoint) = keypoint.filter(|k| known && k.score >= self.score_min && k.at.is_finite()) else {
             *inside = inside.filter(|since| now.saturating_sub(*since) <= FORGOTTEN);
@@ -219,6 +220,7 @@ mod tests {
             centre: None,
             zone: None,
             keypoints,
+            predicted: Default::default(),
             vanished: None,
         };
         change(&mut animal);
@@ -264,11 +266,12 @@ mod tests {
 
     #[test]
     fn only_the_named_seen_and_sure_animal_counts() {
-        let changes: [fn(&mut Animal); 5] = [
+        let changes: [fn(&mut Animal); 6] = [
             |animal| animal.identity = Some(Identity(0)),
             |animal| animal.identity = None,
             |animal| animal.p = 0.7,
             |animal| animal.state = State::Predicted,
+            |animal| animal.predicted.insert(1),
             |animal| animal.keypoints[1].as_mut().unwrap().score = 0.4,
         ];
         for (index, change) in changes.into_iter().enumerate() {

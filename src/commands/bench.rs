@@ -1,7 +1,7 @@
 //! `arenad bench`: each step alone and the line whole, on rendered pictures.
 
 use super::progress::Progress;
-use super::run::{contract, start_failure};
+use super::run::{arena_contract, start_failure};
 use super::{Failure, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let contract = contract(args.engine.model.as_deref())?;
+    let contract = arena_contract(&args.engine.meant())?;
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let config = bench_config(&args).map_err(fatal)?;
     let parts = TrackingParts::new(&config, &contract, clock, Arc::clone(&ledger)).map_err(start_failure)?;
@@ -78,6 +78,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
         files: None,
         web: None,
         harvest: None,
+        process: config::Process::default(),
     })
 }
 

@@ -1,14 +1,14 @@
 //! `arenad check`: opens everything that a configuration names and says what is wrong and what to do.
 
 use super::Failure;
-use super::run::{contract, secrets};
+use super::run::{arena_contract, secrets};
 use arenad::config::{Config, EngineChoice};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Frame, Line, Taken};
 use arenad::infer::onnxruntime;
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
-use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts};
+use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, Urgency};
 use arenad::sink::mqtt;
 use arenad::source::{self, SourceState};
 use arenad::stamp::{CaptureClock, Clock};
@@ -57,7 +57,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = Config::read_file(&args.config, &secrets()).map_err(super::configuration)?;
     let mut table = Table::default();
     table.good("config", args.config.display());
-    if let Ok(contract) = contract(config.model.folder.as_deref()).map_err(|failure| table.wrong("model", failure)) {
+    if let Ok(contract) = arena_contract(&config.model).map_err(|failure| table.wrong("model", failure)) {
         let written = &contract.written;
         table.good(
             "model",
@@ -66,6 +66,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         check_line(&config, &contract, Duration::from_secs(args.seconds), &mut table);
     }
     check_sinks(&config, &mut table);
+    check_process(config.process.realtime_priority, &mut table);
     match (table.wrong, table.unreached) {
         (0, 0) => Ok(()),
         (0, unreached) => Err(Failure::Fatal(format!("{unreached} thing(s) could not be reached; see FAILED above"))),
@@ -251,6 +252,15 @@ fn check_sinks(config: &Config, table: &mut Table) {
                 table.wrong("web", format!("{}: {error}; choose another web.listen or stop what uses it", web.listen))
             }
         },
+    }
+}
+
+fn check_process(realtime_priority: Option<u8>, table: &mut Table) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match (realtime_priority, Urgency::new(realtime_priority).granted()) {
+        (None, _) => table.good("process", format!("{cores} core(s), ordinary scheduling")),
+        (Some(priority), Ok(())) => table.good("process", format!("{cores} core(s), real-time priority {priority}")),
+        (Some(_), Err(refused)) => table.unreached("process", refused),
     }
 }
 

@@ -3,7 +3,7 @@
 mod judge;
 mod stage;
 
-use super::run::{contract, heed_signals, start_failure};
+use super::run::{arena_contract, heed_signals, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::handover::Taken;
@@ -52,7 +52,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let judge = Judge::default();
     let mut stage = Stage::start(args.seed, clock, Arc::clone(&camera), judge.clone()).map_err(fatal)?;
     let config = demo_config(&args, &camera, broker.addr())?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let contract = arena_contract(&config.model)?;
     let ledger = Arc::new(Ledger::default());
     let witness = judge.clone();
     let plan = Plan {
@@ -61,6 +61,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         clock,
         ledger: Arc::clone(&ledger),
         witness: Some(Box::new(move |delivery| witness.hear(&delivery.scene))),
+        progress: &|_| (),
     };
     let mut daemon = Daemon::start(plan).map_err(start_failure)?;
     heed_signals(&daemon.notices())?;
@@ -102,6 +103,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
         }),
         web: Some(config::Web { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.web_port)), pictures_hz: 15 }),
         harvest: None,
+        process: config::Process::default(),
     })
 }
 

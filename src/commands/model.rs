@@ -8,6 +8,8 @@ mod pictures;
 mod report;
 mod verify;
 
+pub(super) use pictures::open;
+
 use super::Failure;
 
 /// What can be done with a model folder.

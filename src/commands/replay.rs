@@ -2,11 +2,11 @@
 
 use super::progress::Progress;
 use super::results::{Results, created};
-use super::run::{contract, secrets, start_failure};
+use super::run::{arena_contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config, Transport};
 use arenad::decode::Decode;
-use arenad::handover::{Frame, Gaps};
+use arenad::handover::{Delivery, Frame, Scene};
 use arenad::ledger::Ledger;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, file_info};
 use arenad::sink::harvest::Harvester;
@@ -34,6 +34,9 @@ pub struct Args {
     /// alone.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Writes poses.csv with the names as they were live, not as they were settled. The Parquet file holds both.
+    #[arg(long)]
+    live: bool,
     /// Keeps doubtful frames, with the answers as first labels, in OUT/labeled-data: a DeepLabCut folder to correct and train on.
     #[arg(long)]
     harvest: bool,
@@ -44,7 +47,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = replay_config(&args)?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let contract = arena_contract(&config.model)?;
     let source = FileSource::open(&args.input).map_err(configuration)?;
     make(&args.out)?;
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
@@ -62,10 +65,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         Some(harvest) => Some(Harvester::new(harvest, &info, Arc::clone(&ledger)).map_err(configuration)?),
         None => None,
     };
-    let results = Results::new(&args.out, info, Arc::clone(&ledger))?;
+    let results = Results::new(&args.out, info, args.live, Arc::clone(&ledger))?;
     let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
-    let mut replay = Replay { tracking, results, raw_poses, harvest, failure: None };
+    let mut replay = Replay { tracking, results, raw_poses, harvest };
     replay.play(source, &Arc::clone(&ledger), clock)?;
     let written = replay.finish()?;
     report(&ledger, &engine, began.elapsed(), &args, &written);
@@ -100,6 +103,7 @@ pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
             files: None,
             web: None,
             harvest: None,
+            process: config::Process::default(),
         },
     };
     config.rules.clear();
@@ -111,9 +115,10 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     let mut config = config(args.config.as_deref())?;
     let typed = args.engine.meant();
     let folder = typed.folder.or(config.model.folder);
+    let coats = typed.coats.or(config.model.coats);
     let library = typed.library.or(config.model.library);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, library, full_frame_every, ..typed };
+    config.model = config::Model { folder, coats, library, full_frame_every, ..typed };
     let harvest = config.harvest.take().unwrap_or_default();
     config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)
@@ -125,7 +130,6 @@ struct Replay {
     results: Results,
     raw_poses: Option<TranscriptWriter<BufWriter<File>>>,
     harvest: Option<Harvester>,
-    failure: Option<Failure>,
 }
 
 impl Replay {
@@ -138,7 +142,7 @@ impl Replay {
             let unit = match unit {
                 Ok(unit) => unit,
                 Err(error) => {
-                    self.failure.get_or_insert(fatal(error));
+                    self.results.fail(fatal(error));
                     break;
                 }
             };
@@ -155,39 +159,36 @@ impl Replay {
         }
         decode.flush(&mut |frame| self.take(frame));
         progress.done();
+        let results = &mut self.results;
+        self.tracking.settle_rest(&mut |settled| results.settled(&settled));
         let mut gaps = self.tracking.finish();
         gaps.extend(&decode.take_gaps());
-        if let Err(failure) = self.note(&gaps) {
-            self.failure.get_or_insert(failure);
+        self.results.missing(&gaps);
+        if let Some(raw) = &mut self.raw_poses {
+            raw.write_gaps(&gaps).map_err(fatal)?;
         }
-        match self.failure.take() {
-            Some(failure) => Err(failure),
-            None => Ok(()),
-        }
+        self.results.check()
     }
 
     fn take(&mut self, frame: Frame) {
         let Some(delivery) = self.tracking.advance(frame) else { return };
-        if let Err(failure) = self.write(&delivery.scene) {
-            self.failure.get_or_insert(failure);
-        }
+        self.results.live(&delivery.scene);
+        self.record(&delivery.scene);
         if let Some(harvest) = &mut self.harvest {
             harvest.take(&delivery);
         }
+        let Delivery { scene, frame, .. } = delivery;
+        drop(frame);
+        let results = &mut self.results;
+        self.tracking.settle(&scene, &mut |settled| results.settled(&settled));
     }
 
-    fn write(&mut self, scene: &arenad::handover::Scene) -> Result<(), Failure> {
-        if let Some(raw) = &mut self.raw_poses {
-            raw.write_frame(&scene.stamp, &scene.gaps, self.tracking.poses()).map_err(fatal)?;
+    fn record(&mut self, scene: &Scene) {
+        if let Some(raw) = &mut self.raw_poses
+            && let Err(error) = raw.write_frame(&scene.stamp, &scene.gaps, self.tracking.poses())
+        {
+            self.results.fail(fatal(error));
         }
-        self.results.write(scene)
-    }
-
-    fn note(&mut self, gaps: &Gaps) -> Result<(), Failure> {
-        if let Some(raw) = &mut self.raw_poses {
-            raw.write_gaps(gaps).map_err(fatal)?;
-        }
-        self.results.note(gaps)
     }
 
     fn finish(self) -> Result<Vec<PathBuf>, Failure> {

@@ -3,7 +3,7 @@
 use super::{Failure, fatal};
 use arenad::config;
 use arenad::export::PosesCsv;
-use arenad::handover::{Gaps, Scene};
+use arenad::handover::{Gaps, Scene, Settled};
 use arenad::ledger::Ledger;
 use arenad::sink::files::{FileInfo, FilesWriter};
 use std::fs::File;
@@ -12,15 +12,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Scenes and gaps to files. The same ones give the same bytes.
+/// Scenes and gaps to files, and the first thing that went wrong with them. The same ones give the same bytes.
 pub(super) struct Results {
     files: FilesWriter,
     poses: PosesCsv<BufWriter<File>>,
+    /// `poses` takes live scenes, not settled ones.
+    live: bool,
+    failure: Option<Failure>,
 }
 
 impl Results {
-    /// Opens the files below `out`, which is there.
-    pub(super) fn new(out: &Path, info: FileInfo, ledger: Arc<Ledger>) -> Result<Self, Failure> {
+    /// Opens the files below `out`, which is there. With `live`, poses.csv has the names as they went out live.
+    pub(super) fn new(out: &Path, info: FileInfo, live: bool, ledger: Arc<Ledger>) -> Result<Self, Failure> {
         let poses = created(&out.join("poses.csv"))?;
         let poses = PosesCsv::new(poses, "arenad", &info.keypoints, &info.identities).map_err(fatal)?;
         let files = config::Files {
@@ -29,24 +32,48 @@ impl Results {
             rotate_bytes: 1 << 30,
             flush_every: Duration::from_secs(1),
         };
-        Ok(Self { files: FilesWriter::new(files, info, ledger).map_err(fatal)?, poses })
+        Ok(Self { files: FilesWriter::new(files, info, ledger).map_err(fatal)?, poses, live, failure: None })
     }
 
-    pub(super) fn write(&mut self, scene: &Scene) -> Result<(), Failure> {
-        self.poses.write_scene(scene).map_err(fatal)?;
-        self.files.write(scene);
-        Ok(())
+    /// A scene as it goes out live.
+    pub(super) fn live(&mut self, scene: &Scene) {
+        if self.live {
+            self.poses(scene);
+        }
+    }
+
+    /// The same frame once it is settled.
+    pub(super) fn settled(&mut self, settled: &Settled) {
+        if !self.live {
+            self.poses(&settled.scene);
+        }
+        self.files.write(settled);
+    }
+
+    fn poses(&mut self, scene: &Scene) {
+        if let Err(error) = self.poses.write_scene(scene) {
+            self.fail(fatal(error));
+        }
     }
 
     /// Frames that are missing after the last scene.
-    pub(super) fn note(&mut self, gaps: &Gaps) -> Result<(), Failure> {
-        for gap in gaps.iter() {
-            for frame in gap.first..=gap.last {
-                self.poses.write_missing(frame).map_err(fatal)?;
+    pub(super) fn missing(&mut self, gaps: &Gaps) {
+        for frame in gaps.iter().flat_map(|gap| gap.first..=gap.last) {
+            if let Err(error) = self.poses.write_missing(frame) {
+                self.fail(fatal(error));
             }
         }
         self.files.note_gaps(gaps);
-        Ok(())
+    }
+
+    /// Remembers what went wrong first.
+    pub(super) fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+    }
+
+    /// What went wrong first, if anything did.
+    pub(super) fn check(&mut self) -> Result<(), Failure> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// Writes out what is held and tells the Parquet files.

@@ -1,16 +1,17 @@
 //! `arenad run`: the daemon, until a signal or a fault ends it.
 
+use super::claim::Claim;
+use super::service::{self, Watch};
 use super::{Failure, configuration, fatal};
-use arenad::config::{Config, Secrets};
+use arenad::config::{self, Config, Secrets};
 use arenad::handover::{Line, Taken};
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
 use arenad::pipeline::{Daemon, Notice, PipelineError, Plan};
 use arenad::stamp::Clock;
-use sd_notify::NotifyState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 /// Runs until SIGTERM or SIGINT. A camera or broker that is away is waited for and retried for ever.
 #[derive(clap::Args, Debug)]
@@ -21,33 +22,42 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = Config::read_file(&args.config, &secrets()).map_err(configuration)?;
-    let contract = contract(config.model.folder.as_deref())?;
+    let _claim = Claim::on(&config.arena)?;
+    let contract = arena_contract(&config.model)?;
+    let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let plan = Plan {
         config: &config,
         contract: &contract,
-        clock: Clock::new(),
-        ledger: Arc::new(Ledger::default()),
+        clock,
+        ledger: Arc::clone(&ledger),
         witness: None,
+        progress: &service::starting,
     };
     let mut daemon = Daemon::start(plan).map_err(start_failure)?;
     heed_signals(&daemon.notices())?;
-    tell_systemd(&[NotifyState::Ready]);
+    service::ready();
     let precision = daemon.precision();
     tracing::info!(arena = config.arena, engine = daemon.engine(), %precision, "started");
     if let Some(address) = daemon.web_addr() {
         tracing::info!("live page: http://{address}/");
     }
-    let ended = wait(&daemon);
-    tell_systemd(&[NotifyState::Stopping]);
+    let ended = wait(&daemon, Watch::over(&daemon, &ledger, clock));
+    service::stopping();
     daemon.stop();
     tracing::info!("stopped");
     ended
 }
 
-/// Waits for a reason to end.
-fn wait(daemon: &Daemon) -> Result<(), Failure> {
+/// Watches the threads until there is a reason to end.
+fn wait(daemon: &Daemon, mut watch: Watch) -> Result<(), Failure> {
+    let mut next = Instant::now() + watch.every();
     loop {
-        match daemon.wait(Duration::from_secs(3600)) {
+        let now = Instant::now();
+        if now >= next {
+            watch.look(daemon);
+            next = now + watch.every();
+        }
+        match daemon.wait(next.saturating_duration_since(now)) {
             Taken::Value(Notice::Stop) | Taken::Closed => return Ok(()),
             Taken::Value(Notice::Camera(error)) => return Err(configuration(error)),
             Taken::Value(Notice::Ended(thread)) => {
@@ -78,12 +88,6 @@ pub(super) fn heed_signals(notices: &Arc<Line<Notice>>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell_systemd(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("systemd: {error}");
-    }
-}
-
 /// Where systemd puts credentials; its own interface is this variable.
 #[allow(clippy::disallowed_methods)]
 pub(super) fn secrets() -> Secrets {
@@ -93,6 +97,11 @@ pub(super) fn secrets() -> Secrets {
 /// The model that `folder` means.
 pub(super) fn contract(folder: Option<&Path>) -> Result<Contract, Failure> {
     Contract::find(folder).map_err(configuration)
+}
+
+/// The model with the arena's own coats.
+pub(super) fn arena_contract(model: &config::Model) -> Result<Contract, Failure> {
+    contract(model.folder.as_deref())?.with_coats(model.coats.as_deref()).map_err(configuration)
 }
 
 /// A full disk may be emptied and a thread may be had later; everything else is the configuration's.

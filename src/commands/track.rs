@@ -35,6 +35,9 @@ pub struct Args {
     /// Takes arena, model, tracker and zones from this configuration; all else is left alone.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Writes poses.csv with the names as they were live, not as they were settled. The Parquet file holds both.
+    #[arg(long)]
+    live: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -53,12 +56,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         },
     };
     let sizes = Sizes::new(info.keypoints.len(), info.identities.len());
-    let mut tracker = TrackingParts::tracker(&config, info.identities.len()).map_err(start_failure)?;
+    let (mut tracker, mut settler) = TrackingParts::tracker(&config, info.identities.len()).map_err(start_failure)?;
     let told = |what: String| configuration(format!("{}: {what}", args.poses.display()));
     let file = File::open(&args.poses).map_err(|error| told(format!("{error}; give a file of recorded poses")))?;
     let mut reader = TranscriptReader::new(BufReader::with_capacity(1 << 16, file), sizes);
     replay::make(&args.out)?;
-    let mut results = Results::new(&args.out, info, Arc::new(Ledger::default()))?;
+    let mut results = Results::new(&args.out, info, args.live, Arc::new(Ledger::default()))?;
     let mut progress = Progress::new("track", "frames", None);
     let mut times = Times::default();
     // What was read before a wrong line is kept.
@@ -69,10 +72,13 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             Err(error) => break Err(told(error.to_string())),
         };
         let scene = times.time(|| tracker.advance(&recorded.poses, recorded.stamp, &recorded.gaps));
-        results.write(&scene)?;
+        results.live(&scene);
+        settler.take(&scene, tracker.told(), &mut |settled| results.settled(&settled));
         progress.at(times.0.len() as u64);
     };
-    results.note(&reader.take_gaps())?;
+    settler.finish(&mut |settled| results.settled(&settled));
+    results.missing(&reader.take_gaps());
+    results.check()?;
     progress.done();
     let written = results.finish()?;
     ended?;

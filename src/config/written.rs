@@ -82,8 +82,9 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     let files = top.section("files", read_files).flatten();
     let web = top.section("web", read_web).flatten();
     let harvest = top.section("harvest", harvest::read).flatten();
+    let process = top.section("process", process::read).unwrap_or_default();
     top.finish();
-    Some(Config { arena: arena?, camera: camera??, model, tracker, zones, rules, mqtt, files, web, harvest })
+    Some(Config { arena: arena?, camera: camera??, model, tracker, zones, rules, mqtt, files, web, harvest, process })
 }
 
 /// Most rules of one arena.
@@ -165,7 +166,14 @@ fn read_login(section: &mut Section<'_>, secrets: &Secrets) -> Option<Login> {
             None
         }
         (Some(user), Some(file)) => match std::fs::read_to_string(&file) {
-            Ok(password) => Some(Login { user, password: password.trim_end_matches(['\r', '\n']).to_owned() }),
+            Ok(password) => {
+                let password = password.trim_end_matches(['\r', '\n']).to_owned();
+                if password.is_empty() {
+                    section.complain("password_file", format!("{}: is empty; {WRITE_PASSWORD}", file.display()));
+                    return None;
+                }
+                Some(Login { user, password })
+            }
             Err(error) => {
                 section.complain("password_file", format!("{}: {error}; name a readable file", file.display()));
                 None
@@ -173,6 +181,10 @@ fn read_login(section: &mut Section<'_>, secrets: &Secrets) -> Option<Login> {
         },
     }
 }
+
+/// What to do about a password file without a password; as a credential it is the unit's stand-in for a file that is not there.
+const WRITE_PASSWORD: &str = "write the password alone into it (under arenad@ARENA: /etc/arenad/ARENA.camera.password or \
+                              .mqtt.password), or leave user out";
 
 fn read_model(mut section: Section<'_>) -> Model {
     let folder = section.path("folder");
@@ -189,8 +201,9 @@ fn read_model(mut section: Section<'_>) -> Model {
     let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
     let full_frame_every = section.whole("full_frame_every", 1, 1..=FULL_FRAME_EVERY_MAX.into()) as u32;
     let library = section.path("onnxruntime_library");
+    let coats = section.path("coats");
     section.finish();
-    Model { folder, engine, precision, threads, full_frame_every, library }
+    Model { folder, engine, precision, threads, full_frame_every, library, coats }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -200,6 +213,9 @@ fn read_tracker(mut section: Section<'_>) -> Tracker {
         keypoint_score_min: section.share("keypoint_score_min", default.keypoint_score_min),
         coast: section.millis("coast_ms", default.coast.as_millis() as u64, 0..=10_000),
         name_min: section.share("name_min", default.name_min),
+        settle: section.millis("settle_ms", default.settle.as_millis() as u64, 0..=10_000),
+        contact_size: section.decimal("contact_size", default.contact_size, 0.0..=10.0),
+        contact: section.millis("contact_ms", default.contact.as_millis() as u64, 0..=10_000),
     };
     section.finish();
     tracker
@@ -337,7 +353,7 @@ mod tests {
                 "camera.stall_ms: got 0; allowed: a whole number from 200 to 60000",
                 "camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
                 "web.listen: got 80; allowed: text in quotes",
-                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, mqtt, files, web, harvest",
+                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, mqtt, files, web, harvest, process",
             ]
         );
     }
@@ -359,6 +375,11 @@ mod tests {
             ),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),
+            ("[tracker]\nsettle_ms = 10001\n", "tracker.settle_ms: got 10001; allowed: a whole number from 0 to 10000"),
+            (
+                "[process]\nrealtime_priority = 50\n",
+                "process.realtime_priority: got 50; allowed: a whole number from 0 to 49",
+            ),
             ("[mqtt]\nport = 1883\n", "mqtt.host: is missing; write for example host = \"10.0.0.2\""),
             ("[mqtt]\nhost = \"h\"\nversion = 5\n", "mqtt.version: got 5; allowed: \"5\", \"3.1.1\""),
             (
@@ -395,6 +416,19 @@ mod tests {
         assert_eq!(
             said,
             ["camera.password_file: /nonexistent/p: No such file or directory (os error 2); name a readable file"]
+        );
+    }
+
+    #[test]
+    fn an_empty_password_is_a_complaint() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("camera.password"), "\n").expect("written");
+        let secrets = Secrets { credentials: Some(folder.path().to_owned()) };
+        let text = format!("{LEAST}user = \"u\"\npassword_credential = \"camera.password\"\n");
+        let said = Config::read(&text, &secrets).expect_err("refused").to_string();
+        assert!(
+            said.contains("camera.password_file: ") && said.contains("camera.password: is empty; write the password"),
+            "{said}"
         );
     }
 

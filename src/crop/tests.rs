@@ -18,6 +18,7 @@ fn animal(track: u32, x: f32, y: f32) -> Animal {
         centre: Some(InCamera { x, y }),
         zone: None,
         keypoints: Default::default(),
+        predicted: Default::default(),
         vanished: None,
     };
     for (keypoint, dx) in animal.keypoints.iter_mut().zip([-30.0, 0.0, 30.0]) {

@@ -78,6 +78,29 @@ pub fn read_labels(table: &Path, keypoints: &[String], identities: &[String]) ->
     Ok(rows.into_iter().map(|(name, animals)| Still { picture: beside.join(name), animals }).collect())
 }
 
+/// The individuals (none in a single-animal table) and the body parts that a table labels, each once and in its order.
+pub fn read_names(table: &Path) -> Result<(Vec<String>, Vec<String>), LabelsError> {
+    use std::io::{BufRead as _, Read as _};
+    let failed = |source| LabelsError::Read { path: table.to_owned(), source };
+    let file = std::fs::File::open(table).map_err(failed)?;
+    let (mut individuals, mut parts) = (Vec::new(), Vec::new());
+    for line in std::io::BufReader::new(file.take(TABLE_MAX_BYTES)).lines().take(4) {
+        let line = line.map_err(failed)?;
+        let mut cells = line.split(',').map(str::trim);
+        let names = match cells.next() {
+            Some("individuals") => &mut individuals,
+            Some("bodyparts") => &mut parts,
+            _ => continue,
+        };
+        for name in cells.filter(|name| !name.is_empty()) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    Ok((individuals, parts))
+}
+
 /// Which column pair is whose: animal's index, keypoint's index in the model.
 struct Header {
     /// Columns of the picture's name: one, or three in tables that pandas wrote.

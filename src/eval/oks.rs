@@ -52,9 +52,13 @@ impl Oks {
 }
 
 fn sigma(keypoint: &str) -> f64 {
+    if is_tail(keypoint) { SIGMA_TAIL } else { SIGMA_BODY }
+}
+
+/// A keypoint of the tail beyond its base.
+pub(super) fn is_tail(keypoint: &str) -> bool {
     let name = keypoint.to_ascii_lowercase();
-    let tail = name.starts_with("t_") || name.contains("tail");
-    if tail && !name.contains("base") { SIGMA_TAIL } else { SIGMA_BODY }
+    (name.starts_with("t_") || name.contains("tail")) && !name.contains("base")
 }
 
 /// The square of the animal's size: the area of the box around its known keypoints, square pixels, at least 1.

@@ -231,6 +231,7 @@ mod tests {
                 centre: None,
                 zone: None,
                 keypoints,
+                predicted: Default::default(),
                 vanished: None,
             };
             scene.animals.push(animal).unwrap();

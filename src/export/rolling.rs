@@ -94,8 +94,14 @@ enum Batches {
 }
 
 impl Rolling {
+    /// With the columns that an export needs.
     pub(super) fn open(path: &Path) -> Result<Self, Stop> {
-        if ends_in(path, STREAM) { Self::stream(path) } else { Self::parquet(path) }
+        Self::open_with(path, &|_| Vec::new())
+    }
+
+    /// With these columns too, where the file has them.
+    pub(super) fn open_with(path: &Path, more: &dyn Fn(&About) -> Vec<String>) -> Result<Self, Stop> {
+        if ends_in(path, STREAM) { Self::stream(path) } else { Self::parquet(path, more) }
     }
 
     fn stream(path: &Path) -> Result<Self, Stop> {
@@ -105,12 +111,13 @@ impl Rolling {
         Ok(Self { about, rows: None, batches: Batches::Stream(stream) })
     }
 
-    fn parquet(path: &Path) -> Result<Self, Stop> {
+    fn parquet(path: &Path, more: &dyn Fn(&About) -> Vec<String>) -> Result<Self, Stop> {
         let file = File::open(path).map_err(|error| Stop::Damaged(error.to_string()))?;
         let damaged = |error: parquet::errors::ParquetError| Stop::Damaged(error.to_string());
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
         let about = About::of(builder.schema())?;
-        let needed = Columns::names(&about.keypoints);
+        let mut needed = Columns::names(&about.keypoints);
+        needed.extend(more(&about));
         let of_needed =
             |(index, field): (usize, &arrow_schema::FieldRef)| needed.contains(field.name()).then_some(index);
         let needed = builder.schema().fields().iter().enumerate().filter_map(of_needed).collect::<Vec<_>>();
@@ -130,14 +137,19 @@ impl Rolling {
 
     /// The next rows; `None` at the end.
     pub(super) fn next(&mut self) -> Option<Result<Columns, Stop>> {
-        let batch = match &mut self.batches {
-            Batches::Parquet(batches) => batches.next()?.map_err(|error| Stop::Damaged(error.to_string())),
-            Batches::Stream(stream) => match stream.next() {
-                Some(batch) => Ok(batch),
-                None => stream.is_damaged().then_some(Err(Stop::Unfinished))?,
-            },
-        };
+        let batch = self.next_batch()?;
         Some(batch.and_then(|batch| Columns::of(&batch, &self.about)))
+    }
+
+    /// The next rows with all columns that were asked for; `None` at the end.
+    pub(super) fn next_batch(&mut self) -> Option<Result<RecordBatch, Stop>> {
+        match &mut self.batches {
+            Batches::Parquet(batches) => Some(batches.next()?.map_err(|error| Stop::Damaged(error.to_string()))),
+            Batches::Stream(stream) => match stream.next() {
+                Some(batch) => Some(Ok(batch)),
+                None => stream.is_damaged().then_some(Err(Stop::Unfinished)),
+            },
+        }
     }
 }
 
@@ -178,7 +190,7 @@ impl Columns {
         rest.into_iter().map(String::from).chain(points).collect()
     }
 
-    fn of(batch: &RecordBatch, about: &About) -> Result<Self, Stop> {
+    pub(super) fn of(batch: &RecordBatch, about: &About) -> Result<Self, Stop> {
         let names: StringArray = column(batch, schema::IDENTITY, "utf8")?;
         let index = |name: Option<&str>| about.identities.iter().position(|known| Some(known.as_str()) == name);
         let mut points = Vec::with_capacity(about.keypoints.len());
@@ -223,7 +235,7 @@ impl Columns {
     }
 }
 
-fn column<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str, kind: &str) -> Result<A, Stop> {
+pub(super) fn column<A: Array + Clone + 'static>(batch: &RecordBatch, name: &str, kind: &str) -> Result<A, Stop> {
     let Some(column) = batch.column_by_name(name) else {
         return Err(Stop::Damaged(format!("has no column {name}; only files that arenad wrote can be read")));
     };

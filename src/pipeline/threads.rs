@@ -1,15 +1,17 @@
 //! What each thread of the daemon does, from its queue to the next.
 
+use super::pulse::{BEAT, Pulse};
 use super::{Daemon, Notice, Tracking, Witness};
 use crate::config::Camera;
 use crate::decode::{Decode, DecodeError};
-use crate::handover::{AccessUnit, Frame, GapReason, Line, Offer, Slot};
+use crate::handover::{AccessUnit, Delivery, Frame, GapReason, Line, Offer, Settled, Slot, Taken};
 use crate::ledger::Ledger;
 use crate::sink::net::NetHandle;
 use crate::sink::wire::CameraState;
 use crate::source::{self, Fate, SourceState};
 use crate::stamp::Clock;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// Tells the waiting thread when this one ends, also by a panic.
 pub(super) struct Farewell {
@@ -40,9 +42,9 @@ pub(super) fn source(
     clock: Clock,
     ledger: Arc<Ledger>,
     stopped: tokio::sync::watch::Receiver<bool>,
-) -> impl FnOnce() + Send + 'static {
+) -> impl FnOnce(&Pulse) + Send + 'static {
     let (units, notices, net) = (Arc::clone(&daemon.units), Arc::clone(&daemon.notices), Arc::clone(&daemon.net));
-    move || {
+    move |pulse| {
         let closing = Arc::clone(&units);
         let _closing = Closing(move || closing.close());
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -65,9 +67,24 @@ pub(super) fn source(
             was_live |= matches!(state, SourceState::Live { .. });
             report(&net, &state);
         };
-        runtime.block_on(source::run(&camera, clock, &ledger, stopped, &mut emit, &mut state));
+        let receive = source::run(&camera, clock, &ledger, stopped, &mut emit, &mut state);
+        runtime.block_on(async {
+            tokio::select! {
+                () = receive => {}
+                () = beat_for_ever(pulse) => {}
+            }
+        });
         // A look-up of a host name may hang in a thread of the runtime; nobody waits for it.
         runtime.shutdown_background();
+    }
+}
+
+/// Beats as long as the runtime gets round to it.
+async fn beat_for_ever(pulse: &Pulse) {
+    let mut turns = tokio::time::interval(BEAT);
+    loop {
+        turns.tick().await;
+        pulse.beat();
     }
 }
 
@@ -110,15 +127,16 @@ fn report(net: &NetHandle, state: &SourceState) {
 }
 
 /// `decode`: access units in, frames in display order out. The slot is where lateness is shed.
-pub(super) fn decode(daemon: &Daemon, mut decode: Decode, ledger: Arc<Ledger>) -> impl FnOnce() + Send + 'static {
+pub(super) fn decode(daemon: &Daemon, mut decode: Decode, ledger: Arc<Ledger>) -> impl FnOnce(&Pulse) + Send + 'static {
     let (units, frames, left) = (Arc::clone(&daemon.units), Arc::clone(&daemon.frames), Arc::clone(&daemon.left));
-    move || {
+    move |pulse| {
         let closing = Arc::clone(&frames);
         let _closing = Closing(move || closing.close());
         let mut give = |frame: Frame| hand_over(&frames, frame, &ledger);
         let mut trouble = Trouble::default();
-        while let Some(unit) = units.take() {
+        while let Some(unit) = pulse.wait_for(|limit| units.take_within(limit)) {
             trouble.tell(decode.decode(&unit, &mut give), unit.stamp.frame);
+            pulse.beat();
         }
         decode.flush(&mut give);
         *left.lock().unwrap_or_else(PoisonError::into_inner) = decode.take_gaps();
@@ -155,33 +173,57 @@ fn hand_over(frames: &Slot<Frame>, mut frame: Frame, ledger: &Ledger) {
     });
 }
 
-/// `track`: frames in, deliveries to every sink out.
+/// Without a frame for this long all that waits is settled: a track does not live on so long, so what comes later says nothing.
+const QUIET: Duration = Duration::from_millis(1500);
+
+/// `track`: frames in, deliveries to every sink out; then what these frames settle.
 pub(super) fn track(
     daemon: &Daemon,
     mut tracking: Tracking,
     mut witness: Option<Witness>,
-) -> impl FnOnce() + Send + 'static {
+) -> impl FnOnce(&Pulse) + Send + 'static {
     let (frames, notices) = (Arc::clone(&daemon.frames), Arc::clone(&daemon.notices));
     let (net, files, left) = (Arc::clone(&daemon.net), daemon.files.clone(), Arc::clone(&daemon.left));
     let harvest = daemon.harvest.clone();
-    move || {
+    move |pulse| {
         let mut first = true;
-        while let Some(frame) = frames.take() {
+        let mut settled = |settled: Settled| {
+            net.offer_settled(&settled);
+            if let Some(files) = &files {
+                files.offer(settled);
+            }
+        };
+        loop {
+            let frame = match pulse.wait_within(QUIET, |limit| frames.take_within(limit)) {
+                Taken::Value(frame) => frame,
+                Taken::Nothing => {
+                    tracking.settle_rest(&mut settled);
+                    continue;
+                }
+                Taken::Closed => break,
+            };
+            // A frame on which the model failed is no sign of life: a graphics processor that lost its context never comes back.
             let Some(delivery) = tracking.advance(frame) else { continue };
             if let Some(witness) = &mut witness {
                 witness(&delivery);
             }
-            if let Some(files) = &files {
-                files.offer(&delivery);
-            }
             net.offer(&delivery);
+            if let Some(files) = &files {
+                files.offer_live(&delivery.scene);
+            }
             if let Some(harvest) = &harvest {
                 harvest.offer(&delivery);
             }
+            pulse.beat();
             if std::mem::take(&mut first) {
                 notices.offer(Notice::FirstScene);
             }
+            // The picture's buffer goes back before anything else is done.
+            let Delivery { scene, frame, .. } = delivery;
+            drop(frame);
+            tracking.settle(&scene, &mut settled);
         }
+        tracking.settle_rest(&mut settled);
         let mut gaps = tracking.finish();
         gaps.extend(&left.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(files) = &files

@@ -4,15 +4,16 @@ use super::PipelineError;
 use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
 use crate::crop::Cropper;
-use crate::handover::{Delivery, Frame, GapReason, Gaps, PictureSize, Poses, Scene, Steps};
+use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, PictureSize, Poses, Scene, Settled, State, Steps};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
 use crate::model::{Contract, Precision};
+use crate::paint::Paint;
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
 use crate::space::Letterbox;
 use crate::stamp::Clock;
-use crate::track::Tracker;
+use crate::track::{Contacts, Settler, Tracker};
 use crate::zones::Zones;
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ use std::sync::Arc;
 pub struct TrackingParts {
     /// Poses to scenes.
     pub tracker: Tracker,
+    /// Who touches whom.
+    pub contacts: Contacts,
+    /// Scenes to settled scenes.
+    pub settler: Settler,
     /// Scenes to pulses.
     pub actor: Actor,
 }
@@ -29,18 +34,20 @@ impl TrackingParts {
     pub fn new(config: &Config, contract: &Contract, clock: Clock, ledger: Arc<Ledger>) -> Result<Self, PipelineError> {
         let zones = Zones::new(&config.zones)?;
         let written = &contract.written;
-        let identities: Vec<_> = written.identities.iter().map(|identity| identity.name.clone()).collect();
+        let identities: Vec<_> = contract.animals().iter().map(|identity| identity.name.clone()).collect();
         let names = Names { keypoints: &written.keypoints, identities: &identities };
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
         let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
-        let tracker = Self::tracker(config, identities.len())?;
-        Ok(Self { tracker, actor })
+        let (tracker, settler) = Self::tracker(config, identities.len())?;
+        Ok(Self { tracker, contacts: Contacts::new(&config.tracker), settler, actor })
     }
 
-    /// The tracker alone, for a model that knows so many identities.
-    pub fn tracker(config: &Config, identities: usize) -> Result<Tracker, PipelineError> {
-        Ok(Tracker::new(config.tracker, identities, Zones::new(&config.zones)?))
+    /// The tracker and what settles its scenes, alone, for a model that knows so many identities.
+    pub fn tracker(config: &Config, identities: usize) -> Result<(Tracker, Settler), PipelineError> {
+        let zones = Zones::new(&config.zones)?;
+        let settler = Settler::new(config.tracker, identities, zones.clone());
+        Ok((Tracker::new(config.tracker, identities, zones), settler))
     }
 }
 
@@ -51,9 +58,14 @@ pub struct Tracking {
     input: Vec<f32>,
     engine: Box<dyn Engine>,
     reader: PoseReader,
-    /// What the model said of the frame taken last.
+    /// What the model and the paint said of the frame taken last.
     poses: Poses,
+    /// Nothing where the arena's coats are not known.
+    paint: Option<Paint>,
     tracker: Tracker,
+    contacts: Contacts,
+    settler: Settler,
+    named: bool,
     actor: Actor,
     /// Frames on which the model did not run, to be told with the next scene.
     failed: Gaps,
@@ -79,7 +91,11 @@ impl Tracking {
             engine,
             reader: PoseReader::new(contract)?,
             poses: Poses::new(),
+            paint: Paint::new(contract),
             tracker: parts.tracker,
+            contacts: parts.contacts,
+            settler: parts.settler,
+            named: !contract.written.identities.is_empty(),
             actor: parts.actor,
             failed: Gaps::default(),
             clock,
@@ -116,15 +132,42 @@ impl Tracking {
         };
         steps.inferred = self.clock.monotonic();
         self.poses = self.reader.read(heads, &letterbox);
+        if let Some(paint) = &mut self.paint {
+            paint.read(&frame, &mut self.poses);
+        }
         steps.posed = self.clock.monotonic();
         let scene = self.tracker.advance(&self.poses, frame.stamp, &gaps);
+        if let Some(paint) = &mut self.paint {
+            paint.follow(&scene);
+        }
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
+        self.contacts.look(&scene, self.tracker.told().size, &mut events);
         steps.tracked = self.clock.monotonic();
         self.actor.act(&scene, &mut events);
         steps.acted = self.clock.monotonic();
         self.record(&scene, &steps);
         Some(Delivery { scene, events, steps, frame: Some(frame) })
+    }
+
+    /// Settles the frames that are due after the scene that `advance` gave last, which has gone out already.
+    pub fn settle(&mut self, scene: &Scene, give: &mut impl FnMut(Settled)) {
+        let began = self.clock.monotonic();
+        let (ledger, named) = (&self.ledger, self.named);
+        self.settler.take(scene, self.tracker.told(), &mut |settled| {
+            count(ledger, &settled, named);
+            give(settled);
+        });
+        self.ledger.latencies.settle.record(self.clock.monotonic().nanos_since(began));
+    }
+
+    /// Settles all frames that wait: at the end, or when no frame came for so long that a later one could say nothing of them.
+    pub fn settle_rest(&mut self, give: &mut impl FnMut(Settled)) {
+        let (ledger, named) = (&self.ledger, self.named);
+        self.settler.finish(&mut |settled| {
+            count(ledger, &settled, named);
+            give(settled);
+        });
     }
 
     /// The poses of the frame that became a scene last, as the model gave them: what the tracker was told.
@@ -163,5 +206,25 @@ impl Tracking {
         latencies.act.record(steps.acted.nanos_since(steps.tracked));
         latencies.arrival_to_act.record(steps.acted.nanos_since(scene.stamp.arrived));
         self.ledger.counters.scenes.one();
+        if self.named {
+            let seen = || scene.animals.iter().filter(|animal| animal.state == State::Seen);
+            let named = seen().filter(|animal| animal.identity.is_some()).count();
+            self.ledger.counters.names_given.add(named as u64);
+            self.ledger.counters.names_withheld.add((seen().count() - named) as u64);
+        }
+    }
+}
+
+/// What settling said of one frame. A model without `named` animals withholds nothing.
+fn count(ledger: &Ledger, settled: &Settled, named: bool) {
+    let counters = &ledger.counters;
+    counters.scenes_settled.one();
+    let revisions = settled.events.iter().filter(|event| matches!(event, Event::IdentityRevised(_))).count();
+    counters.revisions.add(revisions as u64);
+    for (animal, live) in settled.scene.animals.iter().zip(&settled.live) {
+        if named && animal.state == State::Seen {
+            counters.settled_withheld.add(u64::from(animal.identity.is_none()));
+            counters.names_revised.add(u64::from(live.identity.is_some() && live.identity != animal.identity));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What the line hands to the `net` thread, and what the sinks on it know in common.
 
 use crate::config::ZoneArea;
-use crate::handover::{Delivery, Line, Offer, Taken};
+use crate::handover::{Delivery, Line, Offer, Settled, Taken};
 use crate::ledger::Ledger;
 use crate::sink::wire::{BrokerReport, CameraReport, Names, Rates, Reading, StatsMessage};
 use crate::stamp::Clock;
@@ -79,6 +79,8 @@ impl<T> Feed<T> {
 pub enum Item {
     /// A scene and its events, without the picture.
     Scene(Delivery),
+    /// A settled scene and the revisions that end with it.
+    Settled(Settled),
     /// The camera's state changed.
     Camera(CameraReport),
 }

@@ -12,6 +12,7 @@ pub mod schema;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 mod writer;
 
 pub use error::FilesError;
@@ -20,15 +21,15 @@ pub use stream::StreamFile;
 pub use writer::FilesWriter;
 
 use crate::config;
-use crate::handover::{Delivery, GapReason, Gaps, Line, Offer, Scene, Taken};
+use crate::handover::{GapReason, Gaps, Line, Offer, Scene, Settled, Taken};
 use crate::ledger::Ledger;
 use crate::stamp::Clock;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Scenes that wait for the disk: 17 s at 30 frames/s, some 2 MB.
-const SCENES_WAITING: usize = 512;
+/// Scenes that wait for the disk, live and settled: 17 s at 30 frames/s, some 5 MB.
+const SCENES_WAITING: usize = 1024;
 /// Longest wait of the thread when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -60,8 +61,17 @@ pub struct FilesHandle {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What the line hands to the thread.
+#[allow(clippy::large_enum_variant)] // Nearly all are scenes, and a box would be an allocation a frame on the tracking thread.
+enum Item {
+    /// A live scene: kept in case of a crash until it is settled.
+    Live(Scene),
+    /// A settled scene: rows.
+    Settled(Settled),
+}
+
 struct Shared {
-    scenes: Line<Scene>,
+    scenes: Line<Item>,
     /// What the line had no room for since the last scene that it took. It travels with the next one, so that gaps stay in order.
     missing: Mutex<Gaps>,
     ledger: Arc<Ledger>,
@@ -89,9 +99,15 @@ impl FilesSink {
 }
 
 impl FilesHandle {
+    /// Takes a live scene, which is on the disk in time should the daemon crash before it is settled. Never waits for the disk.
+    pub fn offer_live(&self, scene: &Scene) {
+        // One that finds no room is still to be settled, and counted then.
+        let _ = self.shared.scenes.offer(Item::Live(scene.clone()));
+    }
+
     /// Never waits for the disk. A scene that finds no room is counted and told as a gap later.
-    pub fn offer(&self, delivery: &Delivery) {
-        self.shared.offer(delivery.scene.clone());
+    pub fn offer(&self, settled: Settled) {
+        self.shared.offer(settled);
     }
 
     /// Gaps that no scene carries.
@@ -116,14 +132,16 @@ impl Drop for FilesHandle {
 }
 
 impl Shared {
-    fn offer(&self, mut scene: Scene) {
+    fn offer(&self, mut settled: Settled) {
         let mut missing = lock(&self.missing);
-        missing.extend(&scene.gaps);
-        scene.gaps = std::mem::take(&mut missing);
-        if let Offer::Full(scene) | Offer::Closed(scene) = self.scenes.offer(scene) {
+        missing.extend(&settled.scene.gaps);
+        settled.scene.gaps = std::mem::take(&mut missing);
+        if let Offer::Full(Item::Settled(settled)) | Offer::Closed(Item::Settled(settled)) =
+            self.scenes.offer(Item::Settled(settled))
+        {
             self.ledger.counters.rows_dropped.one();
-            *missing = scene.gaps;
-            missing.note_one(scene.stamp.frame, GapReason::Disk);
+            *missing = settled.scene.gaps;
+            missing.note_one(settled.scene.stamp.frame, GapReason::Disk);
         }
     }
 }
@@ -135,7 +153,8 @@ fn run(shared: &Shared, mut writer: FilesWriter, clock: Clock, flush_every: Dura
     loop {
         let wait = if writer.has_work() { Duration::ZERO } else { due.map_or(IDLE, |due| due.saturating_sub(now())) };
         match shared.scenes.take_within(wait) {
-            Taken::Value(scene) => writer.write(&scene),
+            Taken::Value(Item::Settled(settled)) => writer.write(&settled),
+            Taken::Value(Item::Live(scene)) => writer.note_live(&scene),
             Taken::Nothing => writer.work(),
             Taken::Closed => break,
         }

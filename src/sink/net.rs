@@ -1,7 +1,7 @@
 //! The thread `net`: the broker sink and the live page on one small runtime, and the handle through which the line reaches them.
 
 use crate::config;
-use crate::handover::Delivery;
+use crate::handover::{Delivery, Settled};
 use crate::ledger::Ledger;
 use crate::sink::feed::{About, Feed, Item, Known};
 use crate::sink::mqtt::{MqttError, MqttSink};
@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::watch;
 
-/// Scenes that wait for the `net` thread: four seconds at 60 frames/s. It is full only when that thread hangs.
-const SCENES_WAITING: usize = 256;
+/// Scenes, live and settled, that wait for the `net` thread: four seconds at 60 frames/s. It is full only when that thread hangs.
+const SCENES_WAITING: usize = 512;
 
 /// What the `net` thread needs.
 #[derive(Debug)]
@@ -131,6 +131,15 @@ impl NetHandle {
         }
     }
 
+    /// Hands one settled scene to the broker's side. Never waits; what does not fit is counted. The page shows live scenes only.
+    pub fn offer_settled(&self, settled: &Settled) {
+        if let Some(feed) = &self.feed
+            && !feed.offer(Item::Settled(settled.clone()))
+        {
+            self.ledger.counters.mqtt_dropped.add(1 + settled.events.len() as u64);
+        }
+    }
+
     /// Tells everyone what the camera does. `detail` is for the operator's eyes: no secrets.
     pub fn set_camera_state(&self, state: CameraState, detail: &str) {
         let report = CameraReport { state, since: self.clock.wall(), detail: detail.to_owned() };
@@ -140,6 +149,11 @@ impl NetHandle {
             self.ledger.counters.mqtt_dropped.one();
         }
         self.camera.send_replace(report);
+    }
+
+    /// What the camera does.
+    pub fn camera(&self) -> CameraReport {
+        self.camera.borrow().clone()
     }
 
     /// The broker connection's state.

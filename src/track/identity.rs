@@ -54,11 +54,25 @@ pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
     shares
 }
 
+/// What one pose's `sound` likelihoods, which count `weight` (0 to 1), say of each identity: logarithms.
+pub fn evidence(sound: &Shares, identities: usize, weight: f32) -> Shares {
+    let mut heard = [0.0; MAX_ANIMALS];
+    for (log, p) in heard[..identities].iter_mut().zip(sound) {
+        *log = weight * p.ln();
+    }
+    heard
+}
+
+/// The share of a belief that stays after `seconds`, with a pose or without.
+pub fn keeps(seconds: f64, seen: bool) -> f32 {
+    (-seconds / if seen { FADE_SEEN_S } else { FADE_UNSEEN_S }).exp() as f32
+}
+
 impl Belief {
-    /// Takes in one pose's `sound` likelihoods, which count `weight` (0 to 1).
-    pub fn hear(&mut self, sound: &Shares, identities: usize, weight: f32) {
-        for (log, p) in self.0[..identities].iter_mut().zip(sound) {
-            *log += weight * p.ln();
+    /// Takes `evidence` in.
+    pub fn hear(&mut self, heard: &Shares, identities: usize) {
+        for (log, more) in self.0[..identities].iter_mut().zip(heard) {
+            *log += more;
         }
         self.settle(identities);
     }
@@ -68,9 +82,8 @@ impl Belief {
         self.0[identity] -= FAR * (1.0 - reachable.clamp(0.0, 1.0));
     }
 
-    /// Lets `seconds` go by, with a pose or without.
-    pub fn fade(&mut self, seconds: f64, seen: bool) {
-        let keeps = (-seconds / if seen { FADE_SEEN_S } else { FADE_UNSEEN_S }).exp() as f32;
+    /// Keeps the share `keeps` (0 to 1) of what it says.
+    pub fn fade(&mut self, keeps: f32) {
         for log in &mut self.0 {
             *log *= keeps;
         }
@@ -96,6 +109,27 @@ impl Belief {
         }
         self.settle(identities);
         other.settle(identities);
+    }
+
+    /// A belief with these weights, which need not sum to 1.
+    pub fn of_weights(weights: &Shares, identities: usize) -> Self {
+        let sum = weights[..identities].iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        let mut belief = Self::default();
+        for (log, weight) in belief.0[..identities].iter_mut().zip(weights) {
+            *log = (weight / sum).max(1e-6).ln();
+        }
+        belief.settle(identities);
+        belief
+    }
+
+    /// What two sources that know nothing of each other say together.
+    pub fn with(mut self, other: &Self, identities: usize) -> Self {
+        for (log, more) in self.0[..identities].iter_mut().zip(&other.0) {
+            *log += more;
+        }
+        let greatest = self.0[..identities].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        self.0[..identities].iter_mut().for_each(|log| *log -= greatest);
+        self
     }
 
     /// The greatest becomes 0 and none is below `-MOST`.
@@ -192,7 +226,7 @@ mod tests {
         likelihood[..4].copy_from_slice(&shares);
         let mut belief = Belief::default();
         for _ in 0..times {
-            belief.hear(&sound(&likelihood, 4), 4, 0.2);
+            belief.hear(&evidence(&sound(&likelihood, 4), 4, 0.2), 4);
         }
         Candidate { belief, present: 1.0, name: None }
     }
@@ -263,7 +297,7 @@ mod tests {
         let mut likelihood = [0.0; MAX_ANIMALS];
         likelihood[..4].copy_from_slice(&[0.04, 0.9, 0.03, 0.03]);
         for _ in 0..15 {
-            belief.hear(&sound(&likelihood, 4), 4, newness(1.0 / 30.0));
+            belief.hear(&evidence(&sound(&likelihood, 4), 4, newness(1.0 / 30.0)), 4);
         }
         assert!(belief.shares(4)[1] > 0.5, "{belief:?}");
     }
@@ -282,7 +316,7 @@ mod tests {
         likelihood[0] = 1.0;
         let mut candidate = Candidate { present: 1.0, ..Candidate::default() };
         for _ in 0..100 {
-            candidate.belief.hear(&sound(&likelihood, 8), 8, 0.5);
+            candidate.belief.hear(&evidence(&sound(&likelihood, 8), 8, 0.5), 8);
         }
         let posterior = posterior(&[candidate; 8], 8);
         let sum: f32 = posterior.iter().map(|row| row[0]).sum();

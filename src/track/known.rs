@@ -1,17 +1,16 @@
 //! What is known of each identity over time, seen or not: the scene's list of animals and the events.
 
-use super::Track;
+use super::Sighting;
 use crate::handover::{
-    Animal, Event, Gaps, Identity, Keypoints, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State, Vanished,
-    Zone,
+    Animal, Event, Gaps, Identity, KeypointSet, MAX_ANIMALS, MAX_EVENTS, MAX_GAPS, MAX_KEYPOINTS, Scene, State,
+    Vanished, Zone,
 };
-use crate::space::InCamera;
 use crate::stamp::Stamp;
 use crate::zones::Zones;
 use heapless::Vec;
 
-// Every gap, and for each identity at most: left, entered, and one of appeared and vanished.
-const _: () = assert!(MAX_GAPS + 3 * MAX_ANIMALS <= MAX_EVENTS);
+// Every gap, for each identity at most: left, entered, and one of appeared and vanished; and each pair's contact.
+const _: () = assert!(MAX_GAPS + 3 * MAX_ANIMALS + super::told::MAX_EXCHANGES <= MAX_EVENTS);
 
 /// A zone is left when the centre is this far outside, body sizes.
 const ZONE_MARGIN: f32 = 0.15;
@@ -54,8 +53,8 @@ impl Known {
         }
     }
 
-    /// The scene, and what happened in it. `coast_s` is how long an animal may be out of sight before it has vanished.
-    pub fn tell(&mut self, tracks: &[Track], view: &View<'_>, stamp: Stamp, gaps: &Gaps) -> Scene {
+    /// The scene of these tracks, each name at most once, and what happened in it. `coast_s` is how long an animal may be out of sight before it has vanished.
+    pub fn tell(&mut self, tracks: &[Sighting], view: &View<'_>, stamp: Stamp, gaps: &Gaps) -> Scene {
         self.events.clear();
         for gap in gaps.iter() {
             self.happened(Event::Gap(*gap));
@@ -65,19 +64,19 @@ impl Known {
             let identity = Identity(k as u8);
             let named = tracks.iter().find(|track| track.name == Some(identity));
             let animal = match named {
-                Some(track) if track.seen() => self.seen(track, identity, view, stamp.frame),
+                Some(track) if track.seen => self.seen(track, identity, view, stamp.frame),
                 Some(track) => self.predicted(track, identity, view),
                 None => self.absent(identity),
             };
-            if named.is_none_or(|track| !track.seen()) {
+            if named.is_none_or(|track| !track.seen) {
                 self.tell_vanished(identity, view.coast_s, named.is_some());
             }
             // There is room: identities are at most as many as animals.
             let _ = scene.animals.push(animal);
         }
         for track in tracks.iter().filter(|track| track.confirmed && track.name.is_none()) {
-            let zone = view.zones.at(track.place());
-            if scene.animals.push(shown(track, None, zone, view.coast_s)).is_err() {
+            let zone = view.zones.at(track.at);
+            if scene.animals.push(shown(track, None, zone)).is_err() {
                 break;
             }
         }
@@ -89,8 +88,8 @@ impl Known {
         let _ = self.events.push(event);
     }
 
-    fn seen(&mut self, track: &Track, identity: Identity, view: &View<'_>, frame: u64) -> Animal {
-        let at = track.place();
+    fn seen(&mut self, track: &Sighting, identity: Identity, view: &View<'_>, frame: u64) -> Animal {
+        let at = track.at;
         let before = self.sights[usize::from(identity.0)];
         let held = before.and_then(|sight| sight.last.zone);
         let zone = view.zones.at_held(at, held, ZONE_MARGIN * view.size);
@@ -105,16 +104,16 @@ impl Known {
                 self.happened(Event::ZoneEntered { identity, zone });
             }
         }
-        let animal = shown(track, Some(identity), zone, view.coast_s);
+        let animal = shown(track, Some(identity), zone);
         let last = Vanished { at, frame, zone };
         self.sights[usize::from(identity.0)] = Some(Sight { last, p: animal.p, ago_s: 0.0, told_vanished: false });
         animal
     }
 
-    fn predicted(&self, track: &Track, identity: Identity, view: &View<'_>) -> Animal {
+    fn predicted(&self, track: &Sighting, identity: Identity, view: &View<'_>) -> Animal {
         let held = self.sight(usize::from(identity.0)).and_then(|sight| sight.last.zone);
-        let zone = view.zones.at_held(track.place(), held, ZONE_MARGIN * view.size);
-        shown(track, Some(identity), zone, view.coast_s)
+        let zone = view.zones.at_held(track.at, held, ZONE_MARGIN * view.size);
+        shown(track, Some(identity), zone)
     }
 
     fn absent(&self, identity: Identity) -> Animal {
@@ -127,6 +126,7 @@ impl Known {
             centre: sight.map(|sight| sight.last.at),
             zone: sight.and_then(|sight| sight.last.zone),
             keypoints: [None; MAX_KEYPOINTS],
+            predicted: KeypointSet::default(),
             vanished: sight.map(|sight| sight.last),
         }
     }
@@ -159,32 +159,16 @@ pub struct View<'a> {
 }
 
 /// A track as it stands in the scene.
-fn shown(track: &Track, identity: Option<Identity>, zone: Option<Zone>, coast_s: f64) -> Animal {
-    let p = match identity {
-        Some(identity) => track.shares[usize::from(identity.0)],
-        None => track.shares.iter().copied().fold(0.0, f32::max),
-    };
+fn shown(track: &Sighting, identity: Option<Identity>, zone: Option<Zone>) -> Animal {
     Animal {
         identity,
-        p: p.clamp(0.0, 1.0),
-        track: Some(track.id),
-        state: if track.seen() { State::Seen } else { State::Predicted },
-        centre: Some(track.place()),
+        p: track.p,
+        track: Some(track.track),
+        state: if track.seen { State::Seen } else { State::Predicted },
+        centre: Some(track.at),
         zone,
-        keypoints: if track.seen() { track.keypoints } else { moved(track, coast_s) },
+        keypoints: track.keypoints,
+        predicted: if track.seen { KeypointSet::default() } else { KeypointSet::present(&track.keypoints) },
         vanished: None,
     }
-}
-
-/// Body parts shifted as the centre is thought to have moved, less sure the longer ago they were seen.
-fn moved(track: &Track, coast_s: f64) -> Keypoints {
-    let at = track.place();
-    let (dx, dy) = (at.x - track.seen_at.x, at.y - track.seen_at.y);
-    let sure = if coast_s > 0.0 { (-track.unseen_s / coast_s).exp() as f32 } else { 0.0 };
-    let mut keypoints = track.keypoints;
-    for keypoint in keypoints.iter_mut().flatten() {
-        keypoint.at = InCamera { x: keypoint.at.x + dx, y: keypoint.at.y + dy };
-        keypoint.score *= sure;
-    }
-    keypoints
 }

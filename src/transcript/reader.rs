@@ -92,7 +92,8 @@ impl<R: BufRead> TranscriptReader<R> {
         let read = bounded.read_until(b'\n', &mut self.text);
         let read = read.map_err(|source| TranscriptError::Read { line, source })?;
         if read > LONGEST_LINE {
-            let what = format!("is longer than {LONGEST_LINE} bytes; allowed: one frame of at most {MAX_ANIMALS} poses");
+            let what =
+                format!("is longer than {LONGEST_LINE} bytes; allowed: one frame of at most {MAX_ANIMALS} poses");
             return Err(TranscriptError::Line { line, what });
         }
         self.line = line;
@@ -185,7 +186,11 @@ fn told(error: &serde_json::Error) -> String {
 fn pose(written: WrittenPose, sizes: Sizes) -> Result<Pose, String> {
     let WrittenPose { keypoints, identity, score, centre } = written;
     if keypoints.len() != sizes.keypoints {
-        return Err(format!("keypoints: got {}; allowed: {}, one for each of the model's", keypoints.len(), sizes.keypoints));
+        return Err(format!(
+            "keypoints: got {}; allowed: {}, one for each of the model's",
+            keypoints.len(),
+            sizes.keypoints
+        ));
     }
     let mut pose = Pose { score: checked("score", score)?, ..Pose::default() };
     for (keypoint, numbers) in pose.keypoints.iter_mut().zip(keypoints) {

@@ -70,6 +70,7 @@ pub fn scene(stamp: Stamp) -> Scene {
         centre: Some(InCamera { x: 10.0, y: 6.0 }),
         zone: Some(Zone(0)),
         keypoints,
+        predicted: KeypointSet::default(),
         vanished: None,
     };
     let last = Vanished { at: InCamera { x: 40.0, y: 20.0 }, frame: 1, zone: Some(Zone(1)) };
@@ -81,6 +82,7 @@ pub fn scene(stamp: Stamp) -> Scene {
         centre: Some(last.at),
         zone: Some(Zone(1)),
         keypoints: [None; MAX_KEYPOINTS],
+        predicted: KeypointSet::default(),
         vanished: Some(last),
     };
     let unseen = Animal {
@@ -92,7 +94,13 @@ pub fn scene(stamp: Stamp) -> Scene {
         vanished: None,
         ..hidden.clone()
     };
-    let withheld = Animal { identity: None, p: 0.3, state: State::Predicted, ..seen.clone() };
+    let withheld = Animal {
+        identity: None,
+        p: 0.3,
+        state: State::Predicted,
+        predicted: KeypointSet::present(&keypoints),
+        ..seen.clone()
+    };
     let mut gaps = Gaps::default();
     if stamp.frame == 2 {
         gaps.note_one(1, GapReason::Late);
@@ -111,8 +119,18 @@ pub fn events() -> Vec<Event> {
         Event::Vanished { identity, last },
         Event::Appeared { identity, at: InCamera { x: 1.0, y: 2.0 } },
         Event::Triggered { rule: 0, identity, latency_ns: 4_200_000 },
+        Event::ContactBegan { a: identity, b: Identity(2) },
+        Event::ContactEnded { a: identity, b: Identity(2) },
+        Event::IdentityRevised(revision(Some(Identity(1)), RevisionReason::Contact(Some(Identity(2))))),
+        Event::IdentityRevised(revision(None, RevisionReason::Contact(None))),
+        Event::IdentityRevised(revision(None, RevisionReason::NewTrack)),
+        Event::IdentityRevised(revision(Some(Identity(1)), RevisionReason::LaterEvidence)),
         Event::Gap(Gap { first: 1, last: 4, reason: GapReason::NoReference }),
     ]
+}
+
+fn revision(to: Option<Identity>, why: RevisionReason) -> Revision {
+    Revision { track: TrackId(3), first: 7, last: 9, from: Identity(0), to, why }
 }
 
 /// A scene with events and without a picture.

@@ -151,7 +151,7 @@ fn point(animal: &arenad::rehearsal::TrueAnimal, keypoint: usize) -> TruePoint {
 }
 
 /// One picture from a file, as the line decodes it.
-pub(super) fn open(file: &Path) -> Result<Frame, String> {
+pub(in crate::commands) fn open(file: &Path) -> Result<Frame, String> {
     let said = |error: String| format!("picture {}: {error}", file.display());
     let mut decode = Decode::new(1, Arc::new(Ledger::default()), Clock::new());
     let mut shown = None;

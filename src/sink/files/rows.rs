@@ -2,10 +2,12 @@
 
 use super::missing::Missing;
 use super::{FileInfo, FilesError, schema};
-use crate::handover::{Animal, Gap, Identity, Scene, Zone};
+use crate::handover::{Animal, Gap, Identity, LiveName, Settled, Zone};
 use crate::space::InCamera;
 use crate::stamp::{CaptureClock, Stamp, WallTime};
-use arrow_array::builder::{Float32Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder};
+use arrow_array::builder::{
+    BooleanBuilder, Float32Builder, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use std::sync::Arc;
@@ -29,11 +31,15 @@ struct Columns {
     state: StringBuilder,
     identity: StringBuilder,
     p: Float32Builder,
+    live_identity: StringBuilder,
+    live_p: Float32Builder,
     track: UInt32Builder,
     zone: StringBuilder,
     centre: [Float32Builder; 2],
     /// x, y and score of each keypoint.
     keypoints: Vec<[Float32Builder; 3]>,
+    /// Whether each keypoint was seen; null where it is missing.
+    seen: Vec<BooleanBuilder>,
     gap_frames: UInt64Builder,
     gap_reason: StringBuilder,
 }
@@ -58,10 +64,11 @@ impl Rows {
     }
 
     /// One row for each animal; one without an animal where the scene has none, so that the frame is not missing.
-    pub(super) fn push_scene(&mut self, scene: &Scene) {
-        for animal in &scene.animals {
+    pub(super) fn push_scene(&mut self, settled: &Settled) {
+        let Settled { scene, live, .. } = settled;
+        for (index, animal) in scene.animals.iter().enumerate() {
             self.columns.push_when(&scene.stamp);
-            self.columns.push_animal(&self.info, animal);
+            self.columns.push_animal(&self.info, animal, live.get(index).copied().unwrap_or_default());
         }
         if scene.animals.is_empty() {
             self.columns.push_when(&scene.stamp);
@@ -104,8 +111,9 @@ impl Rows {
 
 impl Columns {
     fn new(keypoints: usize) -> Self {
+        let seen = (0..keypoints).map(|_| BooleanBuilder::default()).collect();
         let keypoints = (0..keypoints).map(|_| Default::default()).collect();
-        Self { keypoints, ..Self::default() }
+        Self { keypoints, seen, ..Self::default() }
     }
 
     fn push_when(&mut self, stamp: &Stamp) {
@@ -117,23 +125,26 @@ impl Columns {
         self.gap_reason.append_null();
     }
 
-    fn push_animal(&mut self, info: &FileInfo, animal: &Animal) {
+    fn push_animal(&mut self, info: &FileInfo, animal: &Animal, live: LiveName) {
+        let name = |of: Option<Identity>| of.and_then(|Identity(index)| info.identities.get(usize::from(index)));
         let never_seen = animal.centre.is_none();
         self.state.append_value(animal.state.word());
-        self.identity
-            .append_option(animal.identity.and_then(|Identity(index)| info.identities.get(usize::from(index))));
+        self.identity.append_option(name(animal.identity));
         self.p.append_option(Some(animal.p).filter(|p| p.is_finite() && !never_seen));
+        self.live_identity.append_option(name(live.identity));
+        self.live_p.append_option(live.p.filter(|p| p.is_finite() && !never_seen));
         self.track.append_option(animal.track.map(|track| track.0));
         let zone = animal.zone.and_then(|Zone(index)| info.zones.get(usize::from(index)));
         self.zone.append_option(zone.map(|zone| zone.name.as_str()));
         append_point(&mut self.centre, animal.centre);
-        for (index, column) in self.keypoints.iter_mut().enumerate() {
+        for (index, (column, seen)) in self.keypoints.iter_mut().zip(&mut self.seen).enumerate() {
             let keypoint = animal.keypoints.get(index).copied().flatten();
             let keypoint = keypoint.filter(|keypoint| keypoint.at.is_finite() && keypoint.score.is_finite());
             let [x, y, score] = column;
             x.append_option(keypoint.map(|keypoint| keypoint.at.x));
             y.append_option(keypoint.map(|keypoint| keypoint.at.y));
             score.append_option(keypoint.map(|keypoint| keypoint.score));
+            seen.append_option(keypoint.map(|_| !animal.predicted.contains(index)));
         }
     }
 
@@ -142,10 +153,13 @@ impl Columns {
         self.state.append_value(state);
         self.identity.append_null();
         self.p.append_null();
+        self.live_identity.append_null();
+        self.live_p.append_null();
         self.track.append_null();
         self.zone.append_null();
         append_point(&mut self.centre, None);
         self.keypoints.iter_mut().flatten().for_each(Float32Builder::append_null);
+        self.seen.iter_mut().for_each(BooleanBuilder::append_null);
     }
 
     fn push_gap(&mut self, gap: Gap) {
@@ -168,11 +182,16 @@ impl Columns {
             Arc::new(self.state.finish_cloned()),
             Arc::new(self.identity.finish_cloned()),
             Arc::new(self.p.finish_cloned()),
+            Arc::new(self.live_identity.finish_cloned()),
+            Arc::new(self.live_p.finish_cloned()),
             Arc::new(self.track.finish_cloned()),
             Arc::new(self.zone.finish_cloned()),
         ];
-        let floats = self.centre.iter().chain(self.keypoints.iter().flatten());
-        arrays.extend(floats.map(|column| Arc::new(column.finish_cloned()) as ArrayRef));
+        arrays.extend(self.centre.iter().map(|column| Arc::new(column.finish_cloned()) as ArrayRef));
+        for (numbers, seen) in self.keypoints.iter().zip(&self.seen) {
+            arrays.extend(numbers.iter().map(|column| Arc::new(column.finish_cloned()) as ArrayRef));
+            arrays.push(Arc::new(seen.finish_cloned()));
+        }
         arrays.push(Arc::new(self.gap_frames.finish_cloned()));
         arrays.push(Arc::new(self.gap_reason.finish_cloned()));
         arrays

@@ -16,10 +16,14 @@ pub const CAPTURED_ERROR_MS: &str = "captured_error_ms";
 pub const CAPTURE_CLOCK: &str = "capture_clock";
 /// How the animal's place is known, or `gap`.
 pub const STATE: &str = "state";
-/// The animal's live name; null when withheld.
+/// The animal's settled name; null when withheld.
 pub const IDENTITY: &str = "identity";
 /// Probability of the name; null when the animal was never seen.
 pub const P: &str = "p";
+/// The name that went out live; null when withheld, or when live had nothing here.
+pub const LIVE_IDENTITY: &str = "live_identity";
+/// Probability of the live name.
+pub const LIVE_P: &str = "live_p";
 /// Track number; null unless seen or predicted.
 pub const TRACK: &str = "track";
 /// Zone that holds the body centre.
@@ -33,8 +37,10 @@ pub const GAP_FRAMES: &str = "gap_frames";
 /// Why the frames of a gap are missing.
 pub const GAP_REASON: &str = "gap_reason";
 
-/// Endings of a keypoint's three columns, after its name.
+/// Endings of a keypoint's three columns of numbers, after its name.
 pub const KEYPOINT_ENDINGS: [&str; 3] = ["_x", "_y", "_score"];
+/// Ending of the column after these: whether the keypoint was seen in this frame.
+pub const SEEN_ENDING: &str = "_seen";
 /// The state of a row that stands for missing frames.
 pub const GAP: &str = "gap";
 /// The state of the one row of a frame in which no animal is known.
@@ -52,6 +58,12 @@ pub const META_ARENA: &str = "arenad.arena";
 pub const META_RUN: &str = "arenad.run";
 /// Metadata: the model's name.
 pub const META_MODEL: &str = "arenad.model";
+/// Metadata: whether `identity` is settled, or, in the rows that a crash left, as it was live.
+pub const META_NAMES: &str = "arenad.names";
+/// The names are settled.
+pub const NAMES_SETTLED: &str = "settled";
+/// The names are as they were live.
+pub const NAMES_LIVE: &str = "live";
 /// Metadata: names of the body parts, a JSON list.
 pub const META_KEYPOINTS: &str = "arenad.keypoints";
 /// Metadata: pairs of body parts, a JSON list of lists.
@@ -79,6 +91,8 @@ fn columns(keypoints: &[String]) -> Vec<Field> {
         needed(STATE, DataType::Utf8),
         maybe(IDENTITY, DataType::Utf8),
         maybe(P, DataType::Float32),
+        maybe(LIVE_IDENTITY, DataType::Utf8),
+        maybe(LIVE_P, DataType::Float32),
         maybe(TRACK, DataType::UInt32),
         maybe(ZONE, DataType::Utf8),
         maybe(X, DataType::Float32),
@@ -86,6 +100,7 @@ fn columns(keypoints: &[String]) -> Vec<Field> {
     ];
     for name in keypoints {
         columns.extend(KEYPOINT_ENDINGS.map(|ending| maybe(&format!("{name}{ending}"), DataType::Float32)));
+        columns.push(maybe(&format!("{name}{SEEN_ENDING}"), DataType::Boolean));
     }
     columns.push(maybe(GAP_FRAMES, DataType::UInt64));
     columns.push(maybe(GAP_REASON, DataType::Utf8));
@@ -105,6 +120,7 @@ fn metadata(info: &FileInfo, run: WallTime) -> BTreeMap<String, String> {
         (META_ARENA, info.arena.clone()),
         (META_RUN, run.rfc3339().to_string()),
         (META_MODEL, info.model.clone()),
+        (META_NAMES, NAMES_SETTLED.to_owned()),
         (META_KEYPOINTS, list(&info.keypoints)),
         (META_SKELETON, serde_json::json!(info.skeleton).to_string()),
         (META_IDENTITIES, list(&info.identities)),
@@ -135,6 +151,8 @@ mod tests {
                 "state",
                 "identity",
                 "p",
+                "live_identity",
+                "live_p",
                 "track",
                 "zone",
                 "x",
@@ -142,6 +160,7 @@ mod tests {
                 "nose_x",
                 "nose_y",
                 "nose_score",
+                "nose_seen",
                 "gap_frames",
                 "gap_reason"
             ]

@@ -1,7 +1,7 @@
 //! What rolling files promise, on a disk that works and on one that does not.
 
 use super::*;
-use crate::handover::{Animal, GapReason, Identity, Keypoint, MAX_KEYPOINTS, State, TrackId, Zone};
+use crate::handover::{Animal, GapReason, Identity, Keypoint, LiveName, MAX_KEYPOINTS, Scene, State, TrackId, Zone};
 use crate::sink::disk::faulty::FaultyDisk;
 use crate::space::InCamera;
 use crate::stamp::{Stamp, WallTime};
@@ -47,6 +47,7 @@ fn animal(identity: Option<u8>) -> Animal {
         centre: Some(InCamera { x: 1.5, y: 2.5 }),
         zone: Some(Zone(0)),
         keypoints,
+        predicted: Default::default(),
         vanished: None,
     }
 }
@@ -65,7 +66,7 @@ fn open_writer(folder: &Path) -> FilesWriter {
 }
 
 fn write(writer: &mut FilesWriter, frames: impl IntoIterator<Item = u64>) {
-    frames.into_iter().for_each(|frame| writer.write(&scene(frame)));
+    frames.into_iter().for_each(|frame| writer.write(&Settled::as_live(scene(frame))));
 }
 
 /// Every file below, sorted, as paths below the folder.
@@ -145,9 +146,9 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
         ..animal(Some(1))
     };
     first.animals.push(unseen).expect("room");
-    writer.write(&first);
+    writer.write(&Settled::as_live(first.clone()));
     let nobody = Scene { stamp: Stamp { frame: 4, ..first.stamp }, ..Scene::default() };
-    writer.write(&nobody);
+    writer.write(&Settled::as_live(nobody));
     let files = writer.finish().expect("finishes");
     assert_eq!(files, [folder.path().join("a1/2026-11-21/063300.423.parquet")]);
     let batch = read(&files[0]);
@@ -155,6 +156,8 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
     assert_eq!(numbers(&batch, "frame"), [1, 3, 3, 3, 4].map(Some));
     assert_eq!(words(&batch, "state"), ["gap", "seen", "seen", "unseen", "unseen"].map(word));
     assert_eq!(words(&batch, "identity"), [None, word("R"), None, word("G"), None]);
+    assert_eq!(words(&batch, "live_identity"), words(&batch, "identity"));
+    assert_eq!(floats(&batch, "live_p"), floats(&batch, "p"));
     assert_eq!(words(&batch, "zone"), [None, word("Nest"), word("Nest"), None, None]);
     assert_eq!(words(&batch, "capture_clock")[..2], [None, word("recording")]);
     assert_eq!(words(&batch, "gap_reason"), [word("late"), None, None, None, None]);
@@ -166,6 +169,21 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
     assert_eq!(batch["tail_score"].null_count(), 5);
     let about = ParquetRecordBatchReaderBuilder::try_new(File::open(&files[0]).expect("opens")).expect("is parquet");
     assert_eq!(about.schema().metadata().get("arenad.run").map(String::as_str), Some("2026-11-21T06:33:00.423000Z"));
+}
+
+#[test]
+fn the_live_name_stands_beside_the_settled_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut writer = open_writer(folder.path());
+    let mut settled = Settled::as_live(scene(0));
+    settled.live[0] = LiveName { identity: Some(Identity(1)), p: Some(0.75) };
+    settled.live[1] = LiveName::default();
+    writer.write(&settled);
+    let files = writer.finish().expect("finishes");
+    let batch = read(&files[0]);
+    assert_eq!(words(&batch, "identity"), ["R", "G"].map(|name| Some(name.to_owned())));
+    assert_eq!(words(&batch, "live_identity"), [Some("G".to_owned()), None]);
+    assert_eq!(floats(&batch, "live_p"), [Some(0.75), None]);
 }
 
 #[test]
@@ -246,6 +264,75 @@ fn a_crash_before_the_stream_was_removed_leaves_one_copy() {
     fs::write(&stream, copy).expect("writes");
     open_writer(folder.path()).finish().expect("finishes");
     assert_eq!(tree(folder.path()), ["a1/2026-11-21/063300.123.parquet"]);
+}
+
+/// Frames that a writer saw live, and how many of them were settled when it was dropped without a word.
+fn crashed(folder: &Path, live: u64, settled: u64) {
+    let mut writer = open_writer(folder);
+    for frame in 0..live {
+        let mut scene = scene(frame);
+        if frame == 25 {
+            scene.stamp.frame = 27;
+            scene.gaps.note(crate::handover::Gap { first: 25, last: 26, reason: GapReason::Late });
+        }
+        writer.note_live(&scene);
+    }
+    write(&mut writer, 0..settled);
+    writer.flush();
+}
+
+#[test]
+fn a_crash_leaves_the_live_rows_of_what_was_not_settled() {
+    for settled in [0, 1, 10, 25] {
+        let folder = tempfile::tempdir().expect("folder");
+        crashed(folder.path(), 26, settled);
+        assert!(folder.path().join("a1/unsettled.live").exists());
+        let files = open_writer(folder.path()).finish().expect("finishes");
+        assert_accounted(folder.path(), 28, "after a crash");
+        let names = |file: &PathBuf| {
+            let file = ParquetRecordBatchReaderBuilder::try_new(File::open(file).expect("opens")).expect("is parquet");
+            file.schema().metadata().get("arenad.names").cloned().expect("says")
+        };
+        let rows: usize = files.iter().map(|file| read(file).num_rows()).sum();
+        assert_eq!(rows, 26 * 2 + 1, "none twice");
+        let all: Vec<_> = files.iter().map(names).collect();
+        assert_eq!(all, if settled == 0 { vec!["live"] } else { vec!["settled", "live"] });
+        assert!(tree(folder.path()).iter().all(|name| name.ends_with(".parquet")), "{:?}", tree(folder.path()));
+    }
+}
+
+#[test]
+fn a_crash_between_the_settled_rows_and_the_live_ones_tells_no_frame_twice() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a1/unsettled.live");
+    let mut writer = open_writer(folder.path());
+    (0..20).for_each(|frame| writer.note_live(&scene(frame)));
+    writer.flush();
+    let before = fs::read(&path).expect("stands");
+    write(&mut writer, 0..12);
+    writer.flush();
+    drop(writer);
+    fs::write(&path, before).expect("writes");
+    let files = open_writer(folder.path()).finish().expect("finishes");
+    assert_accounted(folder.path(), 20, "after a crash");
+    assert_eq!(files.iter().map(|file| read(file).num_rows()).sum::<usize>(), 40);
+}
+
+#[test]
+fn nothing_unsettled_is_left_at_the_end_and_nonsense_in_its_place_is_survived() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut writer = open_writer(folder.path());
+    (0..20).for_each(|frame| writer.note_live(&scene(frame)));
+    writer.flush();
+    let bytes = fs::read(folder.path().join("a1/unsettled.live")).expect("stands");
+    write(&mut writer, 0..20);
+    writer.finish().expect("finishes");
+    assert_eq!(tree(folder.path()), ["a1/2026-11-21/063300.123.parquet"]);
+    for length in (0..bytes.len()).step_by(97) {
+        fs::write(folder.path().join("a1/unsettled.live"), &bytes[..length]).expect("writes");
+        open_writer(folder.path()).finish().expect("finishes");
+        assert_eq!(tree(folder.path()), ["a1/2026-11-21/063300.123.parquet"], "cut at {length}");
+    }
 }
 
 #[test]
@@ -333,7 +420,7 @@ fn a_disk_that_stays_full_leaves_a_gap_and_the_daemon_goes_on() {
     disk.mend();
     let mut last = scene(5002);
     last.gaps.note(crate::handover::Gap { first: 5000, last: 5001, reason: GapReason::Late });
-    writer.write(&last);
+    writer.write(&Settled::as_live(last));
     write(&mut writer, 5003..5500);
     writer.finish().expect("finishes");
     assert_accounted(folder.path(), 5500, "after an outage of 499 s");
@@ -429,8 +516,7 @@ fn the_thread_writes_what_it_was_offered_and_ends_once() {
     let ledger = Arc::<Ledger>::default();
     let handle = FilesSink::start(config(folder.path()), info(), Arc::clone(&ledger), Clock::new()).expect("starts");
     for frame in 0..20 {
-        let steps = Default::default();
-        handle.offer(&Delivery { scene: scene(frame), events: Default::default(), steps, frame: None });
+        handle.offer(Settled::as_live(scene(frame)));
     }
     let mut gaps = Gaps::default();
     gaps.note_one(20, GapReason::Inference);
@@ -445,14 +531,19 @@ fn the_thread_writes_what_it_was_offered_and_ends_once() {
 #[test]
 fn scenes_without_room_are_counted_and_told_as_gaps_of_the_next_that_finds_some() {
     let shared = Shared { scenes: Line::new(1), missing: Mutex::default(), ledger: Arc::default() };
-    shared.offer(scene(0));
+    let offer = |scene| shared.offer(Settled::as_live(scene));
+    let take = || match shared.scenes.take() {
+        Some(Item::Settled(settled)) => settled.scene,
+        _ => panic!("a settled scene waits"),
+    };
+    offer(scene(0));
     let mut second = scene(2);
     second.gaps.note_one(1, GapReason::Late);
-    shared.offer(second);
-    shared.offer(scene(3));
-    assert_eq!(shared.scenes.take().map(|scene| scene.stamp.frame), Some(0));
-    shared.offer(scene(4));
-    let fourth = shared.scenes.take().expect("there was room again");
+    offer(second);
+    offer(scene(3));
+    assert_eq!(take().stamp.frame, 0);
+    offer(scene(4));
+    let fourth = take();
     let ranges: Vec<_> = fourth.gaps.iter().map(|gap| (gap.first, gap.last, gap.reason)).collect();
     assert_eq!(ranges, [(1, 1, GapReason::Late), (2, 3, GapReason::Disk)]);
     assert_eq!(shared.ledger.counters.rows_dropped.get(), 2);

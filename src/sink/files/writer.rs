@@ -5,9 +5,10 @@ use super::missing::Missing;
 use super::pause::Pause;
 use super::rows::Rows;
 use super::stream::{OpenStream, Torn};
+use super::unsettled::{self, Unsettled};
 use super::{FileInfo, FilesError, names, schema};
 use crate::config;
-use crate::handover::{Gaps, Scene};
+use crate::handover::{Gaps, Scene, Settled};
 use crate::ledger::Ledger;
 use crate::sink::disk::{Disk, SystemDisk};
 use crate::stamp::{Clock, Elapsed, WallTime};
@@ -35,6 +36,7 @@ pub struct FilesWriter {
     last_captured: WallTime,
     missing: Missing,
     rows: Rows,
+    unsettled: Unsettled,
     /// When the oldest row came in.
     rows_since: Duration,
     open: Option<Open>,
@@ -65,15 +67,24 @@ impl FilesWriter {
         let arena = config.folder.join(&info.arena);
         try_folder(&*disk, &arena, &ledger)?;
         let mut finisher = Finisher::default();
-        for stream in orphans(&arena) {
+        let (streams, busy) = orphans(&arena);
+        let live = if busy { Ok(None) } else { unsettled::recover(&*disk, &arena, &streams) };
+        let live = live.unwrap_or_else(|error| {
+            // It stays for the next start.
+            ledger.counters.disk_errors.one();
+            tracing::error!("{error}");
+            None
+        });
+        for stream in streams.into_iter().chain(live) {
             tracing::info!("files: {} was left by a crash and is being finished", stream.display());
             finisher.push(stream);
         }
         let info = Arc::new(info);
         Ok(Self {
             config,
-            arena,
             rows: Rows::new(Arc::clone(&info)),
+            unsettled: Unsettled::new(&arena, Arc::clone(&info)),
+            arena,
             info,
             ledger,
             disk,
@@ -97,17 +108,17 @@ impl FilesWriter {
         self
     }
 
-    /// Takes a scene and the gaps before it. What the disk does not take is held, then given up, counted and told as a gap later.
-    pub fn write(&mut self, scene: &Scene) {
+    /// Takes a settled scene and the gaps before it. What the disk does not take is held, then given up, counted and told as a gap later.
+    pub fn write(&mut self, settled: &Settled) {
+        let scene = &settled.scene;
         self.elapsed.advance(scene.stamp.captured);
         self.last_captured = scene.stamp.captured;
-        if self.schema.is_none() {
-            self.schema = Some(schema::schema(&self.info, scene.stamp.captured));
-        }
+        self.begin(scene);
         self.rotate_if_due();
         self.missing.extend_gaps(&scene.gaps);
         self.push_missing();
-        self.rows.push_scene(scene);
+        self.rows.push_scene(settled);
+        self.unsettled.settled(scene.stamp.frame);
         let waiting = self.elapsed.total().saturating_sub(self.rows_since);
         if waiting >= self.config.flush_every || self.rows.len() >= ROWS_HELD {
             self.flush();
@@ -116,6 +127,19 @@ impl FilesWriter {
             self.give_up();
         }
         self.work();
+    }
+
+    /// Takes a live scene, to be kept in case of a crash until it is settled.
+    pub(super) fn note_live(&mut self, scene: &Scene) {
+        self.begin(scene);
+        self.unsettled.push(scene);
+    }
+
+    /// The first scene's capture time names the run.
+    fn begin(&mut self, scene: &Scene) {
+        if self.schema.is_none() {
+            self.schema = Some(schema::schema(&self.info, scene.stamp.captured));
+        }
     }
 
     /// Takes gaps that no scene carries; they are written with the next scene, or at the end.
@@ -145,6 +169,7 @@ impl FilesWriter {
             let step = self.finisher.finish_one(&*self.disk);
             outcome = outcome.and(self.counted(step).map(|_| ()));
         }
+        outcome = outcome.and_then(|()| self.unsettled.remove(&*self.disk));
         outcome.map(|()| self.take_finished())
     }
 
@@ -155,7 +180,7 @@ impl FilesWriter {
 
     /// Rows wait for the disk.
     pub(super) fn has_rows(&self) -> bool {
-        !self.rows.is_empty()
+        !self.rows.is_empty() || self.unsettled.has_changed()
     }
 
     /// A stream waits to be finished and may be tried now.
@@ -203,7 +228,7 @@ impl FilesWriter {
         if !self.disk_pause.is_over(now) {
             return;
         }
-        match self.put() {
+        match self.put().and_then(|()| self.keep()) {
             Ok(()) => {
                 if self.disk_pause.end() {
                     tracing::info!("files: rows are written again");
@@ -215,6 +240,12 @@ impl FilesWriter {
                 }
             }
         }
+    }
+
+    /// Settled rows are on the disk: what they settled leaves the file of live ones.
+    fn keep(&mut self) -> Result<(), FilesError> {
+        let Some(schema) = &self.schema else { return Ok(()) };
+        self.unsettled.keep(&*self.disk, schema).inspect_err(|_| self.ledger.counters.disk_errors.one())
     }
 
     fn rotate_if_due(&mut self) {
@@ -332,12 +363,13 @@ fn try_folder(disk: &dyn Disk, arena: &Path, ledger: &Ledger) -> Result<(), File
     }
 }
 
-/// Streams of earlier runs, oldest first, without those that another process is writing.
-fn orphans(arena: &Path) -> Vec<PathBuf> {
+/// Streams of earlier runs, oldest first, without those that another process is writing, and whether there are such.
+fn orphans(arena: &Path) -> (Vec<PathBuf>, bool) {
     let list = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect::<Vec<_>>()
     };
+    let mut others = false;
     let mut streams: Vec<_> = list(arena)
         .iter()
         .flat_map(|day| list(day))
@@ -348,9 +380,10 @@ fn orphans(arena: &Path) -> Vec<PathBuf> {
             if busy {
                 tracing::warn!("files: {} is being written by another process and is left alone", path.display());
             }
+            others |= busy;
             !busy
         })
         .collect();
     streams.sort();
-    streams
+    (streams, others)
 }

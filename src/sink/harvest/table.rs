@@ -66,7 +66,7 @@ impl Layout {
         Self { keypoints: keypoints.len(), animals, named, head: rows.join("\n") + "\n" }
     }
 
-    /// The cells of one scene: keypoints of seen, named animals with at least this score; empty where there is none.
+    /// The cells of one scene: seen keypoints of seen, named animals with at least this score; empty where there is none.
     ///
     /// A wholly empty row has `NaN` in its first cell: of several header rows pandas, and with it DeepLabCut, takes a wholly
     /// empty row after them as the index's name.
@@ -75,7 +75,9 @@ impl Layout {
         for animal in 0..self.animals {
             let animal = self.animal(scene, animal);
             for keypoint in 0..self.keypoints {
-                let keypoint = animal.and_then(|animal| *animal.keypoints.get(keypoint)?);
+                let keypoint = animal
+                    .filter(|animal| !animal.predicted.contains(keypoint))
+                    .and_then(|animal| *animal.keypoints.get(keypoint)?);
                 match keypoint.filter(|keypoint| is_label(keypoint, score_min)) {
                     Some(Keypoint { at, .. }) => {
                         let _ = write!(cells, ",{:.2},{:.2}", hundredth(at.x), hundredth(at.y));

@@ -58,6 +58,7 @@ fn animal(identity: u8) -> Animal {
         centre: Some(InCamera { x: 20.0, y: 30.0 }),
         zone: Some(Zone(0)),
         keypoints,
+        predicted: Default::default(),
         vanished: None,
     }
 }

@@ -4,7 +4,8 @@ use super::MqttError;
 use super::kept::Kept;
 use super::link::{Acknowledgement, Care, Dial, Driver, Heard, Publisher};
 use crate::config::Mqtt;
-use crate::handover::{Delivery, Taken};
+use crate::handover::{Delivery, Settled, Taken};
+use crate::ledger::Ledger;
 use crate::sink::feed::{Feed, Item, Known, Statistics};
 use crate::sink::wire::{
     BrokerReport, BrokerState, CameraReport, DaemonState, Encoder, EventMessage, SceneMessage, StatusMessage,
@@ -44,6 +45,7 @@ pub struct MqttSink {
 struct Topics {
     status: String,
     scene: String,
+    settled: String,
     event: String,
     stats: String,
 }
@@ -51,7 +53,13 @@ struct Topics {
 impl Topics {
     fn new(arena: &str) -> Self {
         let topic = |leaf: &str| format!("arenad/{arena}/{leaf}");
-        Self { status: topic("status"), scene: topic("scene"), event: topic("event"), stats: topic("stats") }
+        Self {
+            status: topic("status"),
+            scene: topic("scene"),
+            settled: topic("settled"),
+            event: topic("event"),
+            stats: topic("stats"),
+        }
     }
 }
 
@@ -185,6 +193,7 @@ impl MqttSink {
         loop {
             match self.feed.next() {
                 Taken::Value(Item::Scene(delivery)) => self.say_scene(link, &delivery),
+                Taken::Value(Item::Settled(settled)) => self.say_settled(link, &settled),
                 Taken::Value(Item::Camera(report)) => {
                     let about = Arc::clone(&self.known.about);
                     self.keep(&EventMessage::camera(&about.names, &report));
@@ -214,6 +223,27 @@ impl MqttSink {
             counters.mqtt_published.one();
             let age = now.nanos_since(delivery.scene.stamp.captured).max(0);
             self.known.ledger.latencies.capture_to_mqtt.record(age.unsigned_abs());
+        } else {
+            counters.mqtt_dropped.one();
+        }
+    }
+
+    fn say_settled(&mut self, link: Option<&Publisher>, settled: &Settled) {
+        let about = Arc::clone(&self.known.about);
+        let stamp = &settled.scene.stamp;
+        for event in &settled.events {
+            self.keep(&EventMessage::new(&about.names, stamp, event));
+        }
+        let now = self.known.clock.wall();
+        let sent = link.is_some_and(|publisher| {
+            let message = SceneMessage::settled(&about.names, settled, now);
+            let Ok(payload) = self.encoder.encode(&message) else { return false };
+            publisher.publish(&self.topics.settled, Bytes::copy_from_slice(payload), Care::Once)
+        });
+        let Ledger { counters, latencies } = &*self.known.ledger;
+        if sent {
+            counters.mqtt_published.one();
+            latencies.capture_to_settled.record(now.nanos_since(stamp.captured).max(0).unsigned_abs());
         } else {
             counters.mqtt_dropped.one();
         }

@@ -1,7 +1,7 @@
 //! The twin of an event: something worth a message of its own, delivered at least once.
 
 use super::{CameraReport, CameraState, Names, Rfc3339, VERSION, millis, pixels};
-use crate::handover::Event;
+use crate::handover::{Event, Revision, RevisionReason};
 use crate::stamp::Stamp;
 use serde::Serialize;
 
@@ -63,6 +63,37 @@ pub enum EventKind<'a> {
         /// Arrival of the picture to the pin being set.
         latency_ms: f64,
     },
+    /// Two bodies touch.
+    ContactBegan {
+        /// Who.
+        id: &'a str,
+        /// With whom.
+        with: &'a str,
+    },
+    /// Two bodies that touched are apart.
+    ContactEnded {
+        /// Who.
+        id: &'a str,
+        /// From whom.
+        with: &'a str,
+    },
+    /// Frames that went out live under another name than they were settled with.
+    IdentityRevision {
+        /// The settled name.
+        id: &'a str,
+        /// The live name.
+        from: &'a str,
+        /// The track that carries it.
+        track: u32,
+        /// First frame.
+        first: u64,
+        /// Last frame.
+        last: u64,
+        /// Why.
+        why: &'static str,
+        /// With whom the contact was, if that is why.
+        with: Option<&'a str>,
+    },
     /// Frames are missing.
     Gap {
         /// First missing frame.
@@ -106,6 +137,24 @@ impl<'a> EventMessage<'a> {
                 rule: names.rule(rule),
                 id: names.identity(Some(identity)),
                 latency_ms: millis(i64::try_from(latency_ns).unwrap_or(i64::MAX)),
+            },
+            Event::ContactBegan { a, b } => {
+                EventKind::ContactBegan { id: names.identity(Some(a)), with: names.identity(Some(b)) }
+            }
+            Event::ContactEnded { a, b } => {
+                EventKind::ContactEnded { id: names.identity(Some(a)), with: names.identity(Some(b)) }
+            }
+            Event::IdentityRevised(Revision { track, first, last, from, to, why }) => EventKind::IdentityRevision {
+                id: names.identity(to),
+                from: names.identity(Some(from)),
+                track: track.0,
+                first,
+                last,
+                why: why.word(),
+                with: match why {
+                    RevisionReason::Contact(with) => Some(names.identity(with)),
+                    RevisionReason::NewTrack | RevisionReason::LaterEvidence => None,
+                },
             },
             Event::Gap(gap) => {
                 EventKind::Gap { first: gap.first, last: gap.last, frames: gap.frames(), reason: gap.reason.word() }

@@ -1,11 +1,11 @@
-//! The twin of a scene: one message a frame, small.
+//! The twin of a scene, live or settled: one message a frame, small.
 
 use super::{Names, Rfc3339, VERSION, clock_word, millis, pixels, tenth, thousandth};
-use crate::handover::{Animal, Keypoints, Scene, Vanished};
+use crate::handover::{Animal, KeypointSet, Keypoints, LiveName, Scene, Settled, Vanished};
 use crate::stamp::WallTime;
 use serde::{Serialize, Serializer};
 
-/// One scene, as in `docs/schemas/scene.json`.
+/// One scene, as in `docs/schemas/scene.json`, or settled as in `docs/schemas/settled.json`.
 #[derive(Debug, Serialize)]
 pub struct SceneMessage<'a> {
     v: u8,
@@ -24,12 +24,23 @@ pub struct SceneMessage<'a> {
 pub struct AnimalMessage<'a> {
     id: &'a str,
     p: f32,
+    /// Only in a settled scene.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveMessage<'a>>,
     track: Option<u32>,
     state: &'static str,
     zone: Option<&'a str>,
     centre: Option<[f32; 2]>,
     vanished: Option<VanishedMessage<'a>>,
     keypoints: KeypointMap<'a>,
+    predicted: KeypointNames<'a>,
+}
+
+/// The name that went out live.
+#[derive(Debug, Serialize)]
+pub struct LiveMessage<'a> {
+    id: &'a str,
+    p: Option<f32>,
 }
 
 /// Where a hidden animal was last seen.
@@ -45,6 +56,25 @@ pub struct VanishedMessage<'a> {
 pub struct KeypointMap<'a> {
     names: &'a [String],
     keypoints: &'a Keypoints,
+}
+
+/// Names of some body parts.
+#[derive(Debug)]
+pub struct KeypointNames<'a> {
+    names: &'a [String],
+    set: KeypointSet,
+}
+
+impl Serialize for KeypointNames<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq;
+        let named = || self.names.iter().enumerate().filter(|(index, _)| self.set.contains(*index));
+        let mut list = serializer.serialize_seq(Some(named().count()))?;
+        for (_, name) in named() {
+            list.serialize_element(name)?;
+        }
+        list.end()
+    }
 }
 
 impl Serialize for KeypointMap<'_> {
@@ -75,6 +105,15 @@ impl<'a> SceneMessage<'a> {
             animals: scene.animals.iter().map(|animal| AnimalMessage::new(names, animal)).collect(),
         }
     }
+
+    /// The message for a settled scene: each animal with its live name beside the settled one.
+    pub fn settled(names: &'a Names, settled: &'a Settled, now: WallTime) -> Self {
+        let mut message = Self::new(names, &settled.scene, now);
+        for (animal, live) in message.animals.iter_mut().zip(&settled.live) {
+            animal.live = Some(LiveMessage::new(names, live));
+        }
+        message
+    }
 }
 
 impl<'a> AnimalMessage<'a> {
@@ -82,13 +121,21 @@ impl<'a> AnimalMessage<'a> {
         Self {
             id: names.identity(animal.identity),
             p: thousandth(animal.p),
+            live: None,
             track: animal.track.map(|track| track.0),
             state: animal.state.word(),
             zone: names.zone(animal.zone),
             centre: animal.centre.filter(|at| at.is_finite()).map(pixels),
             vanished: animal.vanished.as_ref().map(|vanished| VanishedMessage::new(names, vanished)),
             keypoints: KeypointMap { names: &names.keypoints, keypoints: &animal.keypoints },
+            predicted: KeypointNames { names: &names.keypoints, set: animal.predicted },
         }
+    }
+}
+
+impl<'a> LiveMessage<'a> {
+    fn new(names: &'a Names, live: &LiveName) -> Self {
+        Self { id: names.identity(live.identity), p: live.p.map(thousandth) }
     }
 }
 
@@ -137,6 +184,7 @@ mod tests {
             centre: Some(InCamera { x: 300.06, y: 180.0 }),
             zone: Some(Zone(0)),
             keypoints,
+            predicted: [0].into_iter().collect(),
             vanished: None,
         };
         scene.animals.push(animal).expect("room");
@@ -144,7 +192,7 @@ mod tests {
         let text = serde_json::to_string(&SceneMessage::new(&names(), &scene, now)).expect("writes");
         assert_eq!(
             text,
-            r#"{"v":1,"arena":"a1","frame":4711,"captured":"2026-11-21T06:33:00.123456Z","capture_clock":"sender-report","captured_error_ms":0.4,"age_ms":12.3,"skipped":0,"animals":[{"id":"R","p":0.998,"track":17,"state":"seen","zone":"Open","centre":[300.1,180.0],"vanished":null,"keypoints":{"nose":[312.4,188.0,0.97],"T_end":null}}]}"#
+            r#"{"v":1,"arena":"a1","frame":4711,"captured":"2026-11-21T06:33:00.123456Z","capture_clock":"sender-report","captured_error_ms":0.4,"age_ms":12.3,"skipped":0,"animals":[{"id":"R","p":0.998,"track":17,"state":"seen","zone":"Open","centre":[300.1,180.0],"vanished":null,"keypoints":{"nose":[312.4,188.0,0.97],"T_end":null},"predicted":["nose"]}]}"#
         );
     }
 

@@ -1,0 +1,87 @@
+//! Keypoints of one animal's pose that lie on another animal's same body part.
+
+use super::film::{Film, FilmFrame};
+use super::fit::Fitted;
+use super::names::seconds;
+use crate::space::InCamera;
+use std::collections::BTreeMap;
+
+/// A keypoint that jumped is further than this from its animal's own, body lengths.
+const FAR: f64 = 0.25;
+/// And no further than this from the other animal's, body lengths.
+const NEAR: f64 = 0.1;
+/// The same keypoint of the same two animals within this time is the same episode, seconds.
+const EPISODE_S: f64 = 0.5;
+
+/// Figures of jumps.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Jumps {
+    /// Keypoints that jumped, told as seen.
+    pub keypoints: u64,
+    /// Runs of them: one keypoint, one pair of animals.
+    pub episodes: u64,
+    /// Episodes per hour of film.
+    pub episodes_per_hour: Option<f64>,
+    /// Of the keypoints, those of poses that carry a name of the first kind.
+    pub named_keypoints: u64,
+    /// Of the keypoints, how many of each body part.
+    pub by_keypoint: BTreeMap<String, u64>,
+    /// Keypoints that jumped, told as predicted; in none of the figures above.
+    pub predicted_keypoints: u64,
+}
+
+/// Gathers jumps frame by frame.
+#[derive(Clone, Debug)]
+pub(super) struct Jumping {
+    figures: Jumps,
+    /// Frame index of the last jump of each keypoint from each animal to each.
+    last: Vec<Option<usize>>,
+}
+
+impl Jumping {
+    pub(super) fn new(film: &Film) -> Self {
+        let last = vec![None; film.animals * film.animals * film.keypoints.len()];
+        Self { figures: Jumps::default(), last }
+    }
+
+    pub(super) fn add(&mut self, film: &Film, index: usize, frame: &FilmFrame, fitted: &Fitted, body_length_px: f64) {
+        for (animal, pose) in fitted.pose_of.iter().enumerate().filter_map(|(animal, pose)| Some((animal, (*pose)?))) {
+            let Some(pose) = frame.poses.get(pose) else { continue };
+            for (k, given) in pose.points.iter().enumerate().filter_map(|(k, given)| Some((k, (*given)?))) {
+                let Some(other) = lies_on(frame, animal, k, given.keypoint.at, body_length_px) else { continue };
+                if !given.seen {
+                    self.figures.predicted_keypoints += 1;
+                    continue;
+                }
+                self.figures.keypoints += 1;
+                if let Some(name) = film.keypoints.get(k) {
+                    *self.figures.by_keypoint.entry(name.clone()).or_default() += 1;
+                }
+                self.figures.named_keypoints += u64::from(pose.names[0].is_some());
+                let place = (animal * film.animals + other) * film.keypoints.len() + k;
+                if let Some(last) = self.last.get_mut(place) {
+                    let goes_on = last.is_some_and(|last| seconds(film, last, index) <= EPISODE_S);
+                    self.figures.episodes += u64::from(!goes_on);
+                    *last = Some(index);
+                }
+            }
+        }
+    }
+
+    pub(super) fn figures(&self, hours: f64) -> Jumps {
+        let episodes_per_hour = (hours > 0.0).then(|| self.figures.episodes as f64 / hours);
+        Jumps { episodes_per_hour, ..self.figures.clone() }
+    }
+}
+
+/// The other animal on whose body part `k` this place lies, far from the animal's own.
+fn lies_on(frame: &FilmFrame, animal: usize, k: usize, at: InCamera, body_length_px: f64) -> Option<usize> {
+    let place = |animal: usize| frame.truth.get(animal)?.points.get(k)?.place();
+    let away = |animal: usize| Some(f64::from(place(animal)?.distance(at)) / body_length_px);
+    if away(animal)? <= FAR {
+        return None;
+    }
+    let others =
+        (0..frame.truth.len()).filter(|other| *other != animal).filter_map(|other| Some((other, away(other)?)));
+    others.filter(|(_, away)| *away <= NEAR).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(other, _)| other)
+}

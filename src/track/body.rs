@@ -1,0 +1,140 @@
+//! Whose keypoint is it? Each body part of a pose is held against what its track's body can be, and against the bodies near it.
+//!
+//! A body has a frame of its own. `build` learns from the stream where each keypoint lies in it and how far it strays;
+//! `posture` remembers where it lay last, so that it says where the keypoint must be; `contest` weighs every pose's keypoint
+//! against every track that it could belong to. One that is not clearly its own track's is given up: missing is better than
+//! borrowed. All lengths are in body sizes, except where camera pixels are named.
+
+mod build;
+mod contest;
+mod posture;
+
+pub use posture::Posture;
+
+use crate::handover::{KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
+use build::Build;
+use heapless::Vec;
+use posture::{Expected, Frame};
+
+/// Links of a skeleton that are held to their lengths; further ones are left out.
+const MAX_LINKS: usize = 2 * MAX_KEYPOINTS;
+/// A keypoint is given up below this probability that it is its own track's.
+const OWN_MIN: f32 = 0.9;
+/// An animal's own build counts once it was learnt for this long, seconds.
+const OWN_BUILD_S: f32 = 5.0;
+/// A name teaches its build from this probability on.
+const TEACHES: f32 = 0.95;
+
+/// One track as the bodies see it in a frame.
+pub struct Seat<'a> {
+    /// What is remembered of its body.
+    pub posture: &'a mut Posture,
+    /// Keypoints of its pose, camera pixels; those given up become missing. `None` where it has no pose.
+    pub keypoints: Option<&'a mut Keypoints>,
+    /// How far it is thought to have gone since it was last seen, camera pixels. Counts where it has no pose.
+    pub moved: [f32; 2],
+    /// Who it was in the frame before, and how probably.
+    pub name: Option<(usize, f32)>,
+}
+
+/// The bodies of an arena: how they are built, as a whole and each animal.
+#[derive(Clone, Debug)]
+pub struct Bodies {
+    links: Vec<[usize; 2], MAX_LINKS>,
+    all: Build,
+    each: [Build; MAX_ANIMALS],
+}
+
+impl Bodies {
+    /// Nothing is known but which keypoints the skeleton links, by their indexes; it may be empty.
+    pub fn new(skeleton: &[[usize; 2]]) -> Self {
+        let sound = |link: &&[usize; 2]| link[0] != link[1] && link.iter().all(|index| *index < MAX_KEYPOINTS);
+        Self {
+            links: skeleton.iter().filter(sound).take(MAX_LINKS).copied().collect(),
+            all: Build::default(),
+            each: Default::default(),
+        }
+    }
+
+    /// Gives up the keypoints that are not clearly their own track's, remembers the others, and learns from bodies that lie alone.
+    /// `size` is the body size in camera pixels, `step_s` the time since the frame before.
+    pub fn check(&mut self, seats: &mut [Seat<'_>], size: f32, step_s: f32) {
+        let mut expected: Vec<Expected, MAX_ANIMALS> = Vec::new();
+        for seat in seats.iter_mut().take(MAX_ANIMALS) {
+            seat.posture.age(step_s);
+            let build = self.of(seat.name);
+            let _ = expected.push(seat.posture.expect(build, seat.keypoints.as_deref(), seat.moved, size));
+        }
+        self.judge(seats, &expected, size);
+        for (seat, expected) in seats.iter_mut().zip(&expected) {
+            if let Some(keypoints) = seat.keypoints.as_deref() {
+                seat.posture.remember(expected, keypoints, size);
+            }
+        }
+        self.learn(seats, &expected, size, step_s);
+    }
+
+    /// The build to hold a track against: the animal's own once it is well known.
+    fn of(&self, name: Option<(usize, f32)>) -> &Build {
+        name.filter(|(_, p)| *p >= TEACHES)
+            .and_then(|(index, _)| self.each.get(index))
+            .filter(|own| own.learnt_s() >= OWN_BUILD_S)
+            .unwrap_or(&self.all)
+    }
+
+    /// Goes from the keypoints that stray least to those that stray most, so that links lead outwards from what is sure.
+    fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], size: f32) {
+        let mut judged = KeypointSet::default();
+        for k in self.all.steadiest_first() {
+            let fits = contest::fits(&*seats, expected, size, k, |seat, at| self.along_links(seat, k, at, judged, size));
+            for (seat, own) in seats.iter_mut().zip(contest::own_shares(&fits)) {
+                if let Some(keypoint) = seat.keypoints.as_deref_mut().and_then(|keypoints| keypoints.get_mut(k)) {
+                    *keypoint = keypoint.filter(|_| own >= OWN_MIN);
+                }
+            }
+            judged.insert(k);
+        }
+    }
+
+    /// How well a keypoint `k` at `at` (body sizes) keeps the lengths of the links to this track's keypoints that were judged.
+    fn along_links(&self, seat: &Seat<'_>, k: usize, at: [f32; 2], judged: KeypointSet, size: f32) -> (f32, f32) {
+        let build = self.of(seat.name);
+        let Some(keypoints) = seat.keypoints.as_deref() else { return (0.0, 0.0) };
+        let (mut misfit, mut gain) = (0.0, 0.0);
+        for (index, link) in self.links.iter().enumerate() {
+            let other = if link[0] == k { link[1] } else { link[0] };
+            if !link.contains(&k) || !judged.contains(other) {
+                continue;
+            }
+            if let (Some(length), Some(other)) = (build.length(index), keypoints[other]) {
+                let away = (at[0] - other.at.x / size).hypot(at[1] - other.at.y / size);
+                misfit += (away - length.mean).powi(2) / length.variance;
+                gain += 1.0 / length.variance;
+            }
+        }
+        (misfit, gain)
+    }
+
+    /// A body that touches none teaches the arena's build, and its animal's if the name is sure.
+    fn learn(&mut self, seats: &[Seat<'_>], expected: &[Expected], size: f32, step_s: f32) {
+        for (index, (seat, own)) in seats.iter().zip(expected).enumerate() {
+            let (Some(keypoints), Some(frame)) = (seat.keypoints.as_deref(), own.frame) else { continue };
+            let others = expected.iter().enumerate().filter(|(other, _)| *other != index);
+            if others.filter_map(|(_, other)| other.frame).any(|other| frame.touches(&other)) {
+                continue;
+            }
+            self.all.learn(&frame, keypoints, &self.links, size, step_s);
+            let named = seat.name.filter(|(_, p)| *p >= TEACHES).and_then(|(index, _)| self.each.get_mut(index));
+            if let Some(named) = named {
+                named.learn(&frame, keypoints, &self.links, size, step_s);
+            }
+        }
+        // The first body of all cannot be laid on another.
+        if self.all.learnt_s() == 0.0 {
+            let first = seats.iter().filter_map(|seat| seat.keypoints.as_deref());
+            if let Some(first) = first.max_by_key(|keypoints| keypoints.iter().flatten().count()) {
+                self.all.learn(&Frame::around(first, size), first, &self.links, size, step_s);
+            }
+        }
+    }
+}
