@@ -5,7 +5,7 @@ frame, and `arenad eval` judges them all. Track numbers are judged for IDF1, HOT
 frequent likeliest name of a track's poses over the whole film (they may look ahead, arenad's live names may not), for the rest.
 Then the same with names made unsure (70 % right a frame), and pairs of unmarked animals that cross (made here, from --seed).
 
-Needs `pip install trackers filterpy numba pyarrow` and `pip install --no-deps deeplabcut`. Times are of one thread, of each tracker's
+Needs `pip install trackers 'filterpy<2' numba pyarrow` and `pip install --no-deps deeplabcut`. Times are of one thread, of each tracker's
 step alone; arenad's are those that `arenad track` tells.
 """
 
@@ -27,10 +27,11 @@ from peers import peers, votes
 
 COLUMNS = [
     "tracker",
-    "IDF1",
+    "IDF1 of tracks",
     "HOTA",
     "MOTA",
     "IDF1 of names",
+    "HOTA",
     "identity accuracy",
     "right of all in view",
     "lasting swaps/h",
@@ -79,22 +80,15 @@ def written(path: Path, schema: pa.Schema, frames: list, tracks: list, named: li
 
 
 def row(name: str, by_track: dict, by_name: dict, times: tuple) -> list:
-    """One line of the table."""
+    """One line of the table: tracks and names of one kind, as `arenad eval` judged them."""
 
     def percent(value) -> str:
         return "-" if value is None else f"{100 * value:.2f} %"
 
-    kind, mot = by_name["kinds"][-1], by_track["tracks"]
-    swaps = kind["lasting_swaps_per_hour"]
-    return [
-        name,
-        *[percent(mot[figure]) for figure in ("idf1", "hota", "mota")],
-        percent(kind.get("idf1")),
-        percent(kind["identity_accuracy"]),
-        percent(kind["strict_share"]),
-        "-" if swaps is None else f"{swaps:.1f}",
-        *[f"{micros:.1f}" for micros in times],
-    ]
+    tracks, names, swaps = by_track["tracking"], by_name["tracking"], by_name["lasting_swaps_per_hour"]
+    shares = [tracks["idf1"], tracks["hota"], tracks["mota"], names["idf1"], names["hota"]]
+    shares += [by_name["identity_accuracy"], by_name["strict_share"]]
+    return [name, *[percent(share) for share in shares], "-" if swaps is None else f"{swaps:.1f}", *[f"{t:.1f}" for t in times]]
 
 
 def arenad(options, poses: Path, out: Path, extra: list) -> tuple:
@@ -104,14 +98,24 @@ def arenad(options, poses: Path, out: Path, extra: list) -> tuple:
     return next(out.rglob("*.parquet")), (float(times[1]), float(times[2]))
 
 
+def nameless(found: Path, out: Path) -> Path:
+    """The same file without its names."""
+    table = pq.read_table(found)
+    for index, field in enumerate(table.schema):
+        if field.name in ("identity", "live_identity"):
+            table = table.set_column(index, field, pa.nulls(len(table), field.type))
+    pq.write_table(table, out)
+    return out
+
+
 def compare(options, poses: Path, truth_path: Path, out: Path, extra: list) -> list:
     """The table's lines for one set of poses."""
     frames = read_poses(poses)
     own, times = arenad(options, poses, out / "arenad", extra)
     schema = pq.read_schema(own)
     names = json.loads(schema.metadata[b"arenad.identities"])
-    figures = judged(options, truth_path, out / "arenad")
-    lines = [row("arenad", figures, figures, times)]
+    by_track = judged(options, truth_path, nameless(own, out / "arenad-tracks.parquet"))["kinds"][0]
+    lines = [row(f"arenad, {kind['kind']}", by_track, kind, times) for kind in judged(options, truth_path, own)["kinds"]]
     fps = (len(frames) - 1) / (frames[-1]["time_s"] - frames[0]["time_s"])
     for name, tracker in peers(fps, len(names)).items():
         tracks, micros = [], []
@@ -125,7 +129,8 @@ def compare(options, poses: Path, truth_path: Path, out: Path, extra: list) -> l
         by_track = written(folder / "tracks.parquet", schema, frames, tracks, none)
         by_name = written(folder / "names.parquet", schema, frames, tracks, votes(frames, tracks, names))
         times = (float(np.median(micros)), float(np.quantile(micros, 0.99)))
-        lines.append(row(name, judged(options, truth_path, by_track), judged(options, truth_path, by_name), times))
+        figures = [judged(options, truth_path, found)["kinds"][0] for found in (by_track, by_name)]
+        lines.append(row(name, *figures, times))
     return lines
 
 
@@ -173,7 +178,7 @@ def main() -> None:
         lines = compare(options, made / "poses.jsonl", made / "truth.csv", made / "results", parts)
         table("two unmarked animals that meet", lines)
         print(f"\n{unnamed(options, made / 'poses.jsonl', made / 'named')}")
-    packages = [f"{name} {version(name)}" for name in ("trackers", "supervision", "deeplabcut", "numpy")]
+    packages = [f"{name} {version(name)}" for name in ("trackers", "supervision", "deeplabcut", "filterpy", "numpy")]
     print(f"\nPython {sys.version.split()[0]}, {', '.join(packages)}; seed {options.seed}")
 
 

@@ -55,7 +55,10 @@ class Ellipses:
 
     def __init__(self, names: int, **settings):
         self.names = names
-        self.tracker = deeplabcut_tracking().SORTEllipse(**settings)
+        module = deeplabcut_tracking()
+        # What numba compiles at the first call is not the tracker's time.
+        module.EllipseFitter().fit(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]))
+        self.tracker = module.SORTEllipse(**settings)
 
     def prepare(self, poses: list) -> tuple:
         """Keypoints, missing ones NaN, and the most likely name of each pose; not timed."""
