@@ -1,9 +1,9 @@
-"""`python docs/bench/trackers/jumps.py TABLE.csv PARQUET`: how often the centre of a track jumps, in DeepLabCut's own tracks and in arenad's.
+"""`python docs/bench/trackers/jumps.py TABLE.csv PARQUET --body FROM,TO`: implausible jumps in DeepLabCut's own tracks and in arenad's.
 
-A centre is the median place of a pose's keypoints. A jump is a move of more than X body lengths between two frames that follow each other,
-of one track; the body length is the median, over all poses, of the greatest distance between two keypoints. A track that ends and
-another that begins hide a jump, so that tracks and poses are counted too, and jumps across pauses of up to a second beside them: from
-where a track ended to where the next one of the same column of the table, or the nearest new track, begins.
+A jump is a move of more than X body lengths between two frames that follow each other, of one track: of its centre (the median place of
+its keypoints) or of a keypoint. The body length is the median distance of two keypoints, FROM and TO. A track that ends and
+another that begins hide a jump, and so does a keypoint that is left out, so tracks and keypoints are counted too. DeepLabCut's tracks
+are shown whole, and without the keypoints below the likelihood that arenad leaves out.
 """
 
 import argparse
@@ -14,68 +14,67 @@ import numpy as np
 import pyarrow.parquet as pq
 from evidence import truth
 
-LENGTHS = [0.5, 1.0, 1.5, 2.0, 3.0]
+LENGTHS = [0.1, 0.2, 0.3, 0.5, 1.0]
+# Below this arenad leaves a keypoint out.
+KEYPOINT_MIN = 0.5
 
 
-def own(path: Path) -> tuple:
-    """The table's tracks: by individual, frame numbers and places [frames, parts, 2]."""
+def own(path: Path, least: float) -> dict:
+    """The table's tracks: by individual, frame numbers and places [frames, parts, 2] of keypoints with at least this likelihood."""
     names, _, frames = truth(path)
     tracks = {}
     for index, name in enumerate(names):
-        seen = {n: animals[index, :, :2] for n, animals in frames.items() if np.isfinite(animals[index]).any()}
-        tracks[name] = (np.array(sorted(seen)), np.array([seen[n] for n in sorted(seen)]))
+        animals = {number: np.where(all[index, :, 2:] >= least, all[index, :, :2], np.nan) for number, all in frames.items()}
+        numbers = sorted(number for number, animal in animals.items() if np.isfinite(animal).any())
+        tracks[name] = np.array(numbers), np.array([animals[number] for number in numbers])
     return tracks
 
 
-def arenads(path: Path) -> tuple:
+def arenads(path: Path) -> dict:
     """arenad's tracks: by number."""
     table = pq.read_table(path)
     parts = json.loads(table.schema.metadata[b"arenad.keypoints"])
-    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names if name[-2:] in ("_x", "_y")}
+    cells = [[table[f"{part}_{axis}"].to_numpy(zero_copy_only=False) for axis in "xy"] for part in parts]
+    places = np.array(cells, dtype=float).transpose(2, 0, 1)
     seen = np.array(table["state"].to_pylist()) == "seen"
     numbers, frames = table["track"].to_numpy(zero_copy_only=False), table["frame"].to_numpy()
-    places = np.stack([[columns[f"{part}_{axis}"] for axis in "xy"] for part in parts], axis=0).transpose(2, 0, 1)
-    return {n: (frames[seen & (numbers == n)], places[seen & (numbers == n)]) for n in np.unique(numbers[seen])}
+    return {number: (frames[seen & (numbers == number)], places[seen & (numbers == number)]) for number in np.unique(numbers[seen])}
 
 
-def centres(places: np.ndarray) -> np.ndarray:
-    """Median place of each pose."""
-    return np.nanmedian(places.astype(float), axis=1)
-
-
-def body_length(tracks: dict) -> float:
-    """Median greatest distance between two keypoints of a pose, pixels."""
-    spans = []
-    for _, places in tracks.values():
-        places = places.astype(float)
-        apart = np.linalg.norm(places[:, :, None] - places[:, None], axis=3)
-        spans.extend(np.nanmax(apart.reshape(len(places), -1), axis=1))
-    return float(np.median(spans))
-
-
-def steps(tracks: dict, length: float) -> np.ndarray:
-    """Moves between frames that follow each other, body lengths."""
-    moves = []
+def moves(tracks: dict, centres: bool) -> np.ndarray:
+    """Moves of centres or keypoints between frames that follow each other, pixels."""
+    found = []
     for frames, places in tracks.values():
-        moved = np.linalg.norm(np.diff(centres(places), axis=0), axis=1)
-        moves.extend(moved[np.diff(frames) == 1] / length)
-    return np.array(moves)
+        if centres:
+            places = np.nanmedian(places, axis=1, keepdims=True)
+        moved = np.linalg.norm(np.diff(places, axis=0), axis=2)[np.diff(frames) == 1]
+        found.extend(moved[np.isfinite(moved)])
+    return np.array(found)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path)
     parser.add_argument("parquet", type=Path)
+    parser.add_argument("--body", required=True, metavar="FROM,TO")
     options = parser.parse_args()
-    sides = {"its own tracks": own(options.table), "arenad track": arenads(options.parquet)}
-    length = body_length(sides["its own tracks"])
-    heads = ["", "poses in tracks", "tracks", "median length, frames", *[f"jumps over {x}" for x in LENGTHS]]
-    print(f"body length {length:.1f} px\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    whole = own(options.table, 0.0)
+    parts = truth(options.table)[1]
+    first, last = (parts.index(name) for name in options.body.split(","))
+    spans = [np.linalg.norm(places[:, first] - places[:, last], axis=1) for _, places in whole.values()]
+    length = float(np.nanmedian(np.concatenate(spans)))
+    sides = {"its own tracks": whole}
+    sides[f"its own tracks, keypoints from {KEYPOINT_MIN} on"] = own(options.table, KEYPOINT_MIN)
+    sides["`arenad track`"] = arenads(options.parquet)
+    heads = ["", "tracks", "poses", "keypoints"]
+    heads += [f"{what} > {x}" for what in ("centre", "keypoint") for x in LENGTHS]
+    print(f"Body length {length:.1f} px.\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name, tracks in sides.items():
-        moved = steps(tracks, length)
-        lengths = [len(frames) for frames, _ in tracks.values()]
-        cells = [name, sum(lengths), len(lengths), round(float(np.median(lengths)))]
-        cells += [int((moved > x).sum()) for x in LENGTHS]
+        cells = [name, len(tracks), sum(len(frames) for frames, _ in tracks.values())]
+        cells.append(sum(int(np.isfinite(places[:, :, 0]).sum()) for _, places in tracks.values()))
+        for centres in (True, False):
+            moved = moves(tracks, centres) / length
+            cells += [int((moved > x).sum()) for x in LENGTHS]
         print(f"| {' | '.join(str(cell) for cell in cells)} |")
 
 
