@@ -1,30 +1,33 @@
 //! Poses to scenes: which pose continues which track, who each track is, and who is out of sight. Pure: no clock but the stamp.
 //!
-//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `identity`
-//! weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
+//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `body`
+//! gives up keypoints that are not clearly their own track's, `identity` weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
 //! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
 
 mod assign;
+mod body;
 mod contact;
 mod cost;
 mod identity;
 mod known;
 mod motion;
+mod seating;
 mod settle;
 mod told;
 
 use crate::config;
 use crate::handover::{
-    Event, Gaps, Identity, Keypoint, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
+    Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
 };
 use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
 use crate::zones::Zones;
 use assign::{Costs, Pairs, assign};
+use body::{Bodies, Posture};
 pub use contact::Contacts;
 use cost::Expected;
 use heapless::Vec;
-use identity::{Belief, Candidate, Shares};
+use identity::{Belief, Candidate, Looks, Shares};
 use known::{Known, View};
 use motion::Motion;
 pub use settle::{MOST_WAITING, Settler};
@@ -39,11 +42,14 @@ const FIRST_SIZE: f32 = 20.0;
 const SIZE_FRAMES: f32 = 50.0;
 /// After a longer gap between two frames every track is a new one, seconds.
 const LONGEST_STEP_S: f64 = 1.0;
-/// Poses nearer than this bleed into each other's looks, body sizes; their evidence then counts `TOUCHING_WEIGHT`.
-const TOUCHING: f32 = 2.0;
-const TOUCHING_WEIGHT: f32 = 0.7;
 /// A doubtful pairing makes an exchange certain only when the doubt lasts this long, seconds.
 const DOUBT_S: f64 = 0.06;
+/// A track that goes out of sight closer than this to another is under it, body sizes.
+const CLOSE: f32 = 2.0;
+/// It may stay under it for this long, seconds.
+const UNDER_S: f64 = 0.8;
+/// Two animals that have one pose between them: the pose goes over from one to the other once in this time, seconds.
+const TOGETHER_S: f64 = 0.4;
 /// An exchange less likely than this moves no belief.
 const EXCHANGED_MIN: f32 = 1e-5;
 /// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
@@ -62,17 +68,23 @@ struct Track {
     id: TrackId,
     motion: Motion,
     belief: Belief,
+    looks: Looks,
     /// Posterior probability of each identity.
     shares: Shares,
     name: Option<Identity>,
-    /// As last seen.
+    /// Out of sight since it was close to this track: most likely under it, or the two have one pose between them.
+    under: Option<TrackId>,
+    /// As last seen, without those that were given up.
     keypoints: Keypoints,
+    posture: Posture,
     seen_at: InCamera,
     /// Its pose in this frame.
     pose: Option<usize>,
     /// Time since the last pose, and between the last two, seconds.
     unseen_s: f64,
     interval_s: f64,
+    /// How long it had poses, seconds.
+    seen_s: f64,
     /// Seen often or clearly enough to be shown.
     confirmed: bool,
 }
@@ -80,6 +92,11 @@ struct Track {
 impl Track {
     fn seen(&self) -> bool {
         self.pose.is_some()
+    }
+
+    /// How long it is kept without a pose, seconds.
+    fn lasts_s(&self, coast_s: f64) -> f64 {
+        if self.under.is_some() { UNDER_S.max(coast_s) } else { coast_s }
     }
 
     /// Where it is: as seen, else as predicted. Camera pixels.
@@ -123,14 +140,17 @@ pub struct Tracker {
     sized: f32,
     tracks: Vec<Track, MAX_ANIMALS>,
     next_id: u32,
+    /// Share of looks that are another animal's.
+    misled: f32,
+    bodies: Bodies,
     known: Known,
     told: Told,
 }
 
 impl Tracker {
     /// A tracker that has seen nothing. `identities` is how many the model knows, at most `MAX_ANIMALS`; with none every track
-    /// stays nameless.
-    pub fn new(config: config::Tracker, identities: usize, zones: Zones) -> Self {
+    /// stays nameless. `skeleton` links keypoints by their indexes; without one, bodies are known by their keypoints' places alone.
+    pub fn new(config: config::Tracker, identities: usize, zones: Zones, skeleton: &[[usize; 2]]) -> Self {
         Self {
             config,
             identities: identities.min(MAX_ANIMALS),
@@ -140,6 +160,8 @@ impl Tracker {
             sized: 0.0,
             tracks: Vec::new(),
             next_id: 1,
+            misled: identity::MISLED,
+            bodies: Bodies::new(skeleton),
             known: Known::default(),
             told: Told::default(),
         }
@@ -158,10 +180,12 @@ impl Tracker {
             self.tracks.clear();
         }
         self.follow(&poses, &pairs);
+        self.cover();
         self.told.clear();
         self.fade(step_s);
         self.doubt(&places, &pairs, step_s);
         self.start(&poses, &pairs);
+        self.check_bodies(step_s);
         self.listen(&poses);
         self.name();
         self.tell();
@@ -213,7 +237,7 @@ impl Tracker {
     /// A track may go on after a gap in the frames that is longer than the coasting time: it had no chance to be seen.
     fn predict(&mut self, step_s: f64) {
         let coast_s = self.coast_s();
-        self.tracks.retain(|track| step_s <= LONGEST_STEP_S && track.unseen_s <= coast_s);
+        self.tracks.retain(|track| step_s <= LONGEST_STEP_S && track.unseen_s <= track.lasts_s(coast_s));
         let size = self.size;
         for track in &mut self.tracks {
             track.motion.predict(step_s, size);
@@ -256,7 +280,33 @@ impl Tracker {
             track.seen_at = pose.centre;
             track.pose = *pair;
             track.unseen_s = 0.0;
+            track.seen_s += track.interval_s;
             track.confirmed = true;
+        }
+    }
+
+    /// A track that goes out of sight close to another is under it and goes where the other goes.
+    fn cover(&mut self) {
+        let close = CLOSE * self.size;
+        for index in 0..self.tracks.len() {
+            let track = &self.tracks[index];
+            if track.seen() {
+                self.tracks[index].under = None;
+                continue;
+            }
+            let at = track.motion.at();
+            let over = match track.under {
+                Some(id) => self.tracks.iter().find(|other| other.id == id && other.seen()),
+                None => self
+                    .tracks
+                    .iter()
+                    .filter(|other| other.seen() && other.seen_at.distance(at) < close)
+                    .min_by(|a, b| a.seen_at.distance(at).total_cmp(&b.seen_at.distance(at))),
+            };
+            let Some((id, motion)) = over.map(|over| (over.id, over.motion.clone())) else { continue };
+            let track = &mut self.tracks[index];
+            track.under = Some(id);
+            track.motion.go_with(&motion, f64::from(self.size));
         }
     }
 
@@ -264,7 +314,7 @@ impl Tracker {
     fn fade(&mut self, step_s: f64) {
         for track in &mut self.tracks {
             let keeps = identity::keeps(step_s, track.seen());
-            track.belief.fade(keeps);
+            track.belief.fade(keeps, self.identities);
             let _ = self.told.tracks.push(Hearing { track: track.id, keeps, ..Hearing::default() });
         }
     }
@@ -280,11 +330,16 @@ impl Tracker {
                     (None, Some(b)) => places.get(i, b) - places.get(j, b),
                     (None, None) => continue,
                 };
-                if dearer.is_finite() {
-                    let exchanged = (lasting / (1.0 + dearer.max(0.0).exp())).min(0.5);
+                let together =
+                    self.tracks[i].under == Some(self.tracks[j].id) || self.tracks[j].under == Some(self.tracks[i].id);
+                if dearer.is_finite() || together {
+                    let by_place = if dearer.is_finite() { lasting / (1.0 + dearer.max(0.0).exp()) } else { 0.0 };
+                    let by_pose = if together { 1.0 - (-step_s / TOGETHER_S).exp() as f32 } else { 0.0 };
+                    let exchanged = by_place.max(by_pose).min(0.5);
                     if exchanged > EXCHANGED_MIN {
                         let (first, second) = self.tracks.split_at_mut(j);
                         first[i].belief.mix(&mut second[0].belief, exchanged, self.identities);
+                        first[i].looks.mix(&mut second[0].looks, exchanged);
                         let exchange = Exchange { a: first[i].id, b: second[0].id, p: exchanged };
                         let _ = self.told.exchanges.push(exchange);
                     }
@@ -296,7 +351,7 @@ impl Tracker {
     /// Ends tracks that were out of sight too long, and starts new ones with the poses that are left.
     fn start(&mut self, poses: &[Pose], pairs: &Pairs) {
         let coast_s = self.coast_s();
-        self.tracks.retain(|track| track.seen() || (track.confirmed && track.unseen_s <= coast_s));
+        self.tracks.retain(|track| track.seen() || (track.confirmed && track.unseen_s <= track.lasts_s(coast_s)));
         for (index, pose) in poses.iter().enumerate() {
             if pairs.contains(&Some(index)) || self.seen_already(pose) {
                 continue;
@@ -341,20 +396,23 @@ impl Tracker {
             id,
             motion: Motion::new(pose.centre, motion::noise(size, pose.score), size),
             belief,
+            looks: Looks::new(self.identities, self.misled),
             shares: [0.0; MAX_ANIMALS],
             name: None,
+            under: None,
             keypoints: pose.keypoints,
+            posture: Posture::default(),
             seen_at: pose.centre,
             pose: Some(index),
             unseen_s: 0.0,
             interval_s: f64::INFINITY,
+            seen_s: 0.0,
             confirmed: pose.score >= STRONG,
         }
     }
 
     /// Evidence of this frame's poses moves the beliefs. Tracks that ended are told no more.
     fn listen(&mut self, poses: &[Pose]) {
-        let touching = TOUCHING * self.size;
         let tracks = &self.tracks;
         self.told.tracks.retain(|hearing| tracks.iter().any(|track| track.id == hearing.track));
         for track in &mut self.tracks {
@@ -362,9 +420,7 @@ impl Tracker {
                 let _ = self.told.tracks.push(Hearing { track: track.id, keeps: 1.0, ..Hearing::default() });
             }
             let Some(pose) = track.pose.and_then(|index| poses.get(index)) else { continue };
-            let near = poses.iter().filter(|other| other.centre.distance(pose.centre) < touching).count() > 1;
-            let weight = identity::newness(track.interval_s) * pose.score * if near { TOUCHING_WEIGHT } else { 1.0 };
-            let heard = identity::evidence(&pose.identity, self.identities, weight);
+            let heard = track.looks.hear(&pose.identity, self.identities, track.interval_s, self.misled);
             track.belief.hear(&heard, self.identities);
             if let Some(hearing) = self.told.of_mut(track.id) {
                 hearing.heard = heard;
@@ -377,7 +433,7 @@ impl Tracker {
         let coast_s = self.coast_s();
         let mut candidates: Vec<Candidate, MAX_ANIMALS> = Vec::new();
         for track in &self.tracks {
-            let present = if track.seen() { 1.0 } else { (1.0 - track.unseen_s / coast_s.max(1e-3)) as f32 };
+            let present = identity::present(track.seen_s, track.unseen_s, track.lasts_s(coast_s));
             if let Some(hearing) = self.told.of_mut(track.id) {
                 (hearing.belief, hearing.present) = (track.belief, present);
             }
@@ -391,6 +447,9 @@ impl Tracker {
         for (row, track) in self.tracks.iter_mut().filter(|track| track.confirmed).enumerate() {
             track.shares = posterior[row];
             track.name = names[row];
+            if track.seen() && track.interval_s.is_finite() {
+                track.looks.teach(&mut self.misled, &track.shares, self.identities, track.interval_s);
+            }
         }
     }
 
@@ -398,7 +457,14 @@ impl Tracker {
     fn tell(&mut self) {
         let coast_s = self.coast_s();
         self.told.size = self.size;
+        let hold_s = self.config.hold.as_secs_f64() as f32;
         for track in &self.tracks {
+            let (keypoints, predicted) = if track.seen() {
+                track.posture.completed(&track.keypoints, hold_s, self.size)
+            } else {
+                let moved = track.moved(coast_s);
+                (moved, KeypointSet::present(&moved))
+            };
             let p = match track.name {
                 Some(identity) => track.shares[usize::from(identity.0)],
                 None => track.shares.iter().copied().fold(0.0, f32::max),
@@ -408,10 +474,12 @@ impl Tracker {
                 track: track.id,
                 name: track.name,
                 p: p.clamp(0.0, 1.0),
-                confirmed: track.confirmed,
+                shares: track.shares,
+                confirmed: track.confirmed && track.unseen_s <= coast_s,
                 seen: track.seen(),
                 at: track.place(),
-                keypoints: if track.seen() { track.keypoints } else { track.moved(coast_s) },
+                keypoints,
+                predicted,
             });
         }
     }

@@ -54,13 +54,23 @@ impl Tally {
     fn accuracy(&self) -> f32 {
         self.right as f32 / (self.right + self.wrong + self.withheld + self.unseen) as f32
     }
+
+    /// Of the names given.
+    fn named_right(&self) -> f32 {
+        self.right as f32 / (self.right + self.wrong) as f32
+    }
 }
 
+/// A run whose tracker names whatever is more likely than not.
 fn run(observer: Observer, frames: usize) -> Tally {
+    run_with(config::Tracker { name_min: 0.5, ..config::Tracker::default() }, observer, frames)
+}
+
+fn run_with(config: config::Tracker, observer: Observer, frames: usize) -> Tally {
     let mut tally = Tally::default();
     for seed in 0..6 {
         let mut world = World::new(seed, observer);
-        let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+        let mut tracker = Tracker::new(config, 4, zones(), &[]);
         for _ in 0..frames {
             let shown = world.step();
             tally.add(&shown, &tracker.advance(&shown.poses, shown.stamp, &no_gaps()));
@@ -80,6 +90,15 @@ fn an_observer_that_is_right_nine_times_in_ten_gives_names_that_stay() {
 fn an_observer_that_is_right_seven_times_in_ten_still_gives_names() {
     let tally = run(Observer { right: 0.7, ..Observer::default() }, 1800);
     assert!(tally.accuracy() > 0.985 && tally.longest <= 24, "{} {tally:?}", tally.accuracy());
+}
+
+#[test]
+fn names_that_are_withheld_when_unsure_are_seldom_wrong() {
+    for (right, named_right, accuracy) in [(0.9, 0.998, 0.98), (0.7, 0.994, 0.96)] {
+        let tally = run_with(config::Tracker::default(), Observer { right, ..Observer::default() }, 1800);
+        let (sure, all) = (tally.named_right(), tally.accuracy());
+        assert!(sure > named_right && all > accuracy, "{sure} {all} {tally:?}");
+    }
 }
 
 #[test]

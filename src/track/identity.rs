@@ -1,8 +1,8 @@
 //! Who a track is: the belief that evidence moves, and the exact joint posterior in which each identity stands at most once.
 //!
-//! A track's belief is the evidence of its own poses. It is a product of likelihoods, but three things keep it humble:
-//! pictures that follow each other err alike, so each counts only as much as it is new (`newness`); no name is ever surer than
-//! `MOST`, so that a silent exchange of two animals is overturned within about half a second; and belief fades with time.
+//! A track's belief is a hidden Markov chain: between frames two animals may have changed places unnoticed (`keeps`, `mix`), and
+//! each frame is heard as a likelihood. Pictures that follow each other err alike, so what a frame says is weighed against what the
+//! track looked like before (`Looks`): a look that lasts is heard once and then again as fast as looks are drawn anew.
 //!
 //! The posterior joins the beliefs: every way of giving the live tracks different identities, or none, is weighed, and the
 //! share of all ways in which a track is R is its probability of being R. That is what makes three sure tracks name the fourth.
@@ -12,19 +12,27 @@
 use super::assign::{Costs, assign};
 use crate::handover::{Identity, MAX_ANIMALS};
 
-/// Logarithm of the greatest odds that evidence can pile up between two identities.
-const MOST: f32 = 5.0;
-/// Pictures nearer than this in time err alike, seconds.
-const ALIKE_S: f64 = 0.1;
-/// Most that one picture counts, even the first.
-const MOST_NEW: f64 = 0.5;
+/// Least logarithm of odds between two identities, for the numbers' sake.
+const LEAST: f32 = -16.0;
+/// How long a track looks like one animal before its look is drawn anew, seconds.
+const LOOK_S: f64 = 0.1;
+/// Share of looks that are another animal's: before any was learnt, and the bounds of what can be learnt.
+pub const MISLED: f32 = 0.08;
+const MISLED_LEAST: f32 = 0.03;
+const MISLED_MOST: f32 = 0.3;
+/// It is learnt from tracks surer than this, as the mean over about this many seconds of one track.
+const SURE: f32 = 0.9;
+const LEARNT_S: f64 = 60.0;
 /// Share of pictures whose identity says nothing about the animal.
-const NOTHING: f32 = 0.08;
-/// Belief fades to 1/e in this time with poses, and without, seconds.
+const NOTHING: f32 = 0.02;
+/// Two animals change places unnoticed once in this time with poses, and without, seconds.
 const FADE_SEEN_S: f64 = 30.0;
-const FADE_UNSEEN_S: f64 = 1.5;
+const FADE_UNSEEN_S: f64 = 2.0;
 /// Weight of a track being none of the identities, against a track of which nothing is known being one certain identity.
-const NOBODY: f64 = 0.04;
+const NOBODY: f64 = 0.003;
+/// Share of first sights that are nobody, and how long such a one lasts, seconds.
+const GHOSTS: f64 = 0.05;
+const GHOST_S: f64 = 0.2;
 /// Most that a place far from where an identity was last seen counts against it, as the logarithm of odds.
 const FAR: f32 = 1.0;
 /// A name is not given away for less than this much probability.
@@ -36,11 +44,6 @@ pub struct Belief([f32; MAX_ANIMALS]);
 
 /// Probability of each identity.
 pub type Shares = [f32; MAX_ANIMALS];
-
-/// How much of a picture's evidence is new, 0 to `MOST_NEW`, when the one before it was `seconds` earlier.
-pub fn newness(seconds: f64) -> f32 {
-    (1.0 - (-seconds / ALIKE_S).exp()).clamp(0.0, MOST_NEW) as f32
-}
 
 /// A pose's likelihoods over the first `identities`, summing to 1 and none of them 0. Nonsense becomes "nothing known".
 pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
@@ -54,18 +57,70 @@ pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
     shares
 }
 
-/// What one pose's `sound` likelihoods, which count `weight` (0 to 1), say of each identity: logarithms.
-pub fn evidence(sound: &Shares, identities: usize, weight: f32) -> Shares {
-    let mut heard = [0.0; MAX_ANIMALS];
-    for (log, p) in heard[..identities].iter_mut().zip(sound) {
-        *log = weight * p.ln();
+/// What a track looks like, were it each of the identities: `self.0[k][j]` is the probability that it looks like `j` if it is `k`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Looks([Shares; MAX_ANIMALS]);
+
+impl Looks {
+    /// Nothing was seen yet, and the share `misled` of looks is another animal's.
+    pub fn new(identities: usize, misled: f32) -> Self {
+        let other = misled / (identities.max(2) - 1) as f32;
+        let mut looks = Self([[0.0; MAX_ANIMALS]; MAX_ANIMALS]);
+        for (k, look) in looks.0[..identities].iter_mut().enumerate() {
+            look[..identities].fill(other);
+            look[k] = 1.0 - other * (identities - 1) as f32;
+        }
+        looks
     }
-    heard
+
+    /// Takes in one pose's `sound` likelihoods, `seconds` after the last pose: what they say of each identity beyond what was
+    /// known, logarithms.
+    pub fn hear(&mut self, sound: &Shares, identities: usize, seconds: f64, misled: f32) -> Shares {
+        let anew = (1.0 - (-seconds / LOOK_S).exp()) as f32;
+        let drawn = Self::new(identities, misled);
+        let mut heard = [0.0; MAX_ANIMALS];
+        for k in 0..identities {
+            let look = &mut self.0[k];
+            let mut sum = 0.0;
+            for j in 0..identities {
+                look[j] = (look[j] + anew * (drawn.0[k][j] - look[j])) * sound[j];
+                sum += look[j];
+            }
+            let sum = sum.max(f32::MIN_POSITIVE);
+            look[..identities].iter_mut().for_each(|share| *share /= sum);
+            heard[k] = sum.ln();
+        }
+        heard
+    }
+
+    /// The two tracks may have exchanged their animals, with probability `exchanged`.
+    pub fn mix(&mut self, other: &mut Self, exchanged: f32) {
+        for (mine, theirs) in self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened_mut()) {
+            let apart = exchanged * (*theirs - *mine);
+            (*mine, *theirs) = (*mine + apart, *theirs - apart);
+        }
+    }
+
+    /// Follows the share of misleading looks slowly: where a track is surely somebody (`shares`), it is known whether it looks it.
+    pub fn teach(&self, misled: &mut f32, shares: &Shares, identities: usize, seconds: f64) {
+        let sure = shares[..identities].iter().position(|share| *share > SURE);
+        if let Some(k) = sure {
+            let learns = (1.0 - (-seconds / LEARNT_S).exp()) as f32;
+            *misled = (*misled + learns * (1.0 - self.0[k][k] - *misled)).clamp(MISLED_LEAST, MISLED_MOST);
+        }
+    }
 }
 
 /// The share of a belief that stays after `seconds`, with a pose or without.
 pub fn keeps(seconds: f64, seen: bool) -> f32 {
     (-seconds / if seen { FADE_SEEN_S } else { FADE_UNSEEN_S }).exp() as f32
+}
+
+/// How likely an animal is there: its track has had poses for `seen_s` seconds and none for `unseen_s`, and is given up after
+/// `coast_s` without.
+pub fn present(seen_s: f64, unseen_s: f64, coast_s: f64) -> f32 {
+    let animal = 1.0 - GHOSTS * (-seen_s / GHOST_S).exp();
+    (animal * (1.0 - unseen_s / coast_s.max(1e-3)).clamp(0.0, 1.0)) as f32
 }
 
 impl Belief {
@@ -82,11 +137,14 @@ impl Belief {
         self.0[identity] -= FAR * (1.0 - reachable.clamp(0.0, 1.0));
     }
 
-    /// Keeps the share `keeps` (0 to 1) of what it says.
-    pub fn fade(&mut self, keeps: f32) {
-        for log in &mut self.0 {
-            *log *= keeps;
+    /// It is somebody else, nobody knows who, with probability `1 - keeps`.
+    pub fn fade(&mut self, keeps: f32, identities: usize) {
+        let even = 1.0 / identities.max(1) as f32;
+        let shares = self.shares(identities);
+        for (log, share) in self.0[..identities].iter_mut().zip(shares) {
+            *log = (even + keeps * (share - even)).max(1e-7).ln();
         }
+        self.settle(identities);
     }
 
     /// What the evidence alone says, without the other tracks.
@@ -104,8 +162,8 @@ impl Belief {
         let (mine, theirs) = (self.shares(identities), other.shares(identities));
         let exchanged = exchanged.clamp(0.0, 0.5);
         for k in 0..identities {
-            self.0[k] = (mine[k] + exchanged * (theirs[k] - mine[k])).max(1e-6).ln();
-            other.0[k] = (theirs[k] + exchanged * (mine[k] - theirs[k])).max(1e-6).ln();
+            self.0[k] = (mine[k] + exchanged * (theirs[k] - mine[k])).max(1e-7).ln();
+            other.0[k] = (theirs[k] + exchanged * (mine[k] - theirs[k])).max(1e-7).ln();
         }
         self.settle(identities);
         other.settle(identities);
@@ -116,7 +174,7 @@ impl Belief {
         let sum = weights[..identities].iter().sum::<f32>().max(f32::MIN_POSITIVE);
         let mut belief = Self::default();
         for (log, weight) in belief.0[..identities].iter_mut().zip(weights) {
-            *log = (weight / sum).max(1e-6).ln();
+            *log = (weight / sum).max(1e-7).ln();
         }
         belief.settle(identities);
         belief
@@ -132,11 +190,11 @@ impl Belief {
         self
     }
 
-    /// The greatest becomes 0 and none is below `-MOST`.
+    /// The greatest becomes 0 and none is below `LEAST`.
     fn settle(&mut self, identities: usize) {
         let greatest = self.0[..identities].iter().copied().fold(f32::NEG_INFINITY, f32::max);
         for log in &mut self.0[..identities] {
-            *log = (*log - greatest).max(-MOST);
+            *log = (*log - greatest).max(LEAST);
         }
     }
 }
@@ -221,12 +279,14 @@ pub fn names(
 mod tests {
     use super::*;
 
+    const FRAME_S: f64 = 1.0 / 30.0;
+
     fn heard(shares: [f32; 4], times: usize) -> Candidate {
         let mut likelihood = [0.0; MAX_ANIMALS];
         likelihood[..4].copy_from_slice(&shares);
-        let mut belief = Belief::default();
+        let (mut belief, mut looks) = (Belief::default(), Looks::new(4, MISLED));
         for _ in 0..times {
-            belief.hear(&evidence(&sound(&likelihood, 4), 4, 0.2), 4);
+            belief.hear(&looks.hear(&sound(&likelihood, 4), 4, FRAME_S, MISLED), 4);
         }
         Candidate { belief, present: 1.0, name: None }
     }
@@ -293,13 +353,50 @@ mod tests {
 
     #[test]
     fn full_belief_is_overturned_within_half_a_second() {
-        let mut belief = heard([0.9, 0.04, 0.03, 0.03], 300).belief;
+        let (mut belief, mut looks) = (Belief::default(), Looks::new(4, MISLED));
+        let mut hear = |shares: [f32; 4], times| {
+            let mut likelihood = [0.0; MAX_ANIMALS];
+            likelihood[..4].copy_from_slice(&shares);
+            for _ in 0..times {
+                belief.fade(keeps(FRAME_S, true), 4);
+                belief.hear(&looks.hear(&sound(&likelihood, 4), 4, FRAME_S, MISLED), 4);
+            }
+            belief.shares(4)
+        };
+        let before = hear([0.9, 0.04, 0.03, 0.03], 3000);
+        let after = hear([0.04, 0.9, 0.03, 0.03], 15);
+        assert!(before[0] > 0.99 && after[1] > 0.5, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn a_look_that_lasts_says_less_than_looks_drawn_anew() {
         let mut likelihood = [0.0; MAX_ANIMALS];
-        likelihood[..4].copy_from_slice(&[0.04, 0.9, 0.03, 0.03]);
-        for _ in 0..15 {
-            belief.hear(&evidence(&sound(&likelihood, 4), 4, newness(1.0 / 30.0)), 4);
+        likelihood[..4].copy_from_slice(&[0.9, 0.04, 0.03, 0.03]);
+        let said = |seconds: f64| {
+            let mut looks = Looks::new(4, MISLED);
+            let heard: Vec<_> = (0..10).map(|_| looks.hear(&sound(&likelihood, 4), 4, seconds, MISLED)).collect();
+            heard.iter().map(|heard| heard[0] - heard[1]).sum::<f32>()
+        };
+        assert!(said(1.0 / 30.0) < 0.5 * said(10.0) && said(1.0 / 300.0) < said(1.0 / 30.0));
+    }
+
+    #[test]
+    fn one_odd_picture_does_not_rename_and_is_made_good() {
+        let mut candidate = heard([0.9, 0.04, 0.03, 0.03], 60);
+        let (mut belief, mut looks) = (candidate.belief, Looks::new(4, MISLED));
+        let like = |shares: [f32; 4]| {
+            let mut likelihood = [0.0; MAX_ANIMALS];
+            likelihood[..4].copy_from_slice(&shares);
+            sound(&likelihood, 4)
+        };
+        belief.hear(&looks.hear(&like([0.9, 0.04, 0.03, 0.03]), 4, FRAME_S, MISLED), 4);
+        belief.hear(&looks.hear(&like([0.04, 0.9, 0.03, 0.03]), 4, FRAME_S, MISLED), 4);
+        assert!(belief.shares(4)[0] > 0.5, "{belief:?}");
+        for _ in 0..10 {
+            belief.hear(&looks.hear(&like([0.9, 0.04, 0.03, 0.03]), 4, FRAME_S, MISLED), 4);
         }
-        assert!(belief.shares(4)[1] > 0.5, "{belief:?}");
+        candidate.belief = belief;
+        assert!(posterior(&[candidate], 4)[0][0] > 0.95, "{belief:?}");
     }
 
     #[test]
@@ -315,8 +412,9 @@ mod tests {
         let mut likelihood = [0.0; MAX_ANIMALS];
         likelihood[0] = 1.0;
         let mut candidate = Candidate { present: 1.0, ..Candidate::default() };
+        let mut looks = Looks::new(8, MISLED);
         for _ in 0..100 {
-            candidate.belief.hear(&evidence(&sound(&likelihood, 8), 8, 0.5), 8);
+            candidate.belief.hear(&looks.hear(&sound(&likelihood, 8), 8, FRAME_S, MISLED), 8);
         }
         let posterior = posterior(&[candidate; 8], 8);
         let sum: f32 = posterior.iter().map(|row| row[0]).sum();

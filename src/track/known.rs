@@ -15,6 +15,11 @@ const _: () = assert!(MAX_GAPS + 3 * MAX_ANIMALS + super::told::MAX_EXCHANGES <=
 /// A zone is left when the centre is this far outside, body sizes.
 const ZONE_MARGIN: f32 = 0.15;
 
+/// That a hidden animal is where it vanished fades to 1/e in this time, seconds. Rendered mice without zones: of those hidden for
+/// 1 to 8 s 97 % were out of sight, of those hidden for 8 to 16 s 90 %. In a shelter they may stay for long.
+const HIDDEN_S: f64 = 120.0;
+const SHELTERED_S: f64 = 1200.0;
+
 /// One identity as last seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight {
@@ -53,7 +58,7 @@ impl Known {
         }
     }
 
-    /// The scene of these tracks, each name at most once, and what happened in it. `coast_s` is how long an animal may be out of sight before it has vanished.
+    /// The scene of these tracks, each name at most once, and what happened in it.
     pub fn tell(&mut self, tracks: &[Sighting], view: &View<'_>, stamp: Stamp, gaps: &Gaps) -> Scene {
         self.events.clear();
         for gap in gaps.iter() {
@@ -62,11 +67,11 @@ impl Known {
         let mut scene = Scene { stamp, gaps: gaps.clone(), animals: Vec::new() };
         for k in 0..view.identities {
             let identity = Identity(k as u8);
-            let named = tracks.iter().find(|track| track.name == Some(identity));
+            let named = tracks.iter().find(|track| track.confirmed && track.name == Some(identity));
             let animal = match named {
                 Some(track) if track.seen => self.seen(track, identity, view, stamp.frame),
                 Some(track) => self.predicted(track, identity, view),
-                None => self.absent(identity),
+                None => self.absent(identity, tracks, view),
             };
             if named.is_none_or(|track| !track.seen) {
                 self.tell_vanished(identity, view.coast_s, named.is_some());
@@ -116,11 +121,23 @@ impl Known {
         shown(track, Some(identity), zone)
     }
 
-    fn absent(&self, identity: Identity) -> Animal {
-        let sight = self.sight(usize::from(identity.0));
+    /// An animal that no track is named after: how sure it was when last seen, less with time, and at most what the tracks in
+    /// sight leave over.
+    fn absent(&self, identity: Identity, tracks: &[Sighting], view: &View<'_>) -> Animal {
+        let k = usize::from(identity.0);
+        let sight = self.sight(k);
+        let seen = tracks.iter().filter(|track| track.seen && track.confirmed);
+        let left = 1.0 - seen.map(|track| track.shares[k]).sum::<f32>();
+        let p = sight.map_or(0.0, |sight| {
+            let lasts_s = match sight.last.zone {
+                Some(zone) if view.zones.sheltered(zone) => SHELTERED_S,
+                _ => HIDDEN_S,
+            };
+            (sight.p * (-sight.ago_s / lasts_s).exp() as f32).min(left)
+        });
         Animal {
             identity: Some(identity),
-            p: sight.map_or(0.0, |sight| sight.p),
+            p: p.clamp(0.0, 1.0),
             track: None,
             state: if sight.is_some() { State::Hidden } else { State::Unseen },
             centre: sight.map(|sight| sight.last.at),
@@ -168,7 +185,7 @@ fn shown(track: &Sighting, identity: Option<Identity>, zone: Option<Zone>) -> An
         centre: Some(track.at),
         zone,
         keypoints: track.keypoints,
-        predicted: if track.seen { KeypointSet::default() } else { KeypointSet::present(&track.keypoints) },
+        predicted: track.predicted,
         vanished: None,
     }
 }

@@ -80,6 +80,13 @@ impl Motion {
             [place * (1.0 - gain_place), both * (1.0 - gain_place), (velocity - gain_velocity * both).max(0.0)];
     }
 
+    /// Goes with another, within `apart` pixels of it.
+    pub fn go_with(&mut self, other: &Self, apart: f64) {
+        let Self { at, velocity, spread } = other;
+        (self.at, self.velocity) = (*at, *velocity);
+        self.spread = [self.spread[0].min(spread[0] + apart * apart), 0.0, spread[2]];
+    }
+
     /// Where the animal is thought to be, camera pixels.
     pub fn at(&self) -> InCamera {
         InCamera { x: self.at[0] as f32, y: self.at[1] as f32 }

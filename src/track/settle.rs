@@ -155,7 +155,7 @@ impl Settler {
         let names = identity::names(&candidates, &posterior, self.identities, self.name_min);
         for (row, sighting) in sightings.iter_mut().enumerate() {
             let most = posterior[row].iter().copied().fold(0.0, f32::max);
-            sighting.name = names[row];
+            (sighting.name, sighting.shares) = (names[row], posterior[row]);
             sighting.p = names[row].map_or(most, |name| posterior[row][usize::from(name.0)]).clamp(0.0, 1.0);
         }
         sightings

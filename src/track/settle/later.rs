@@ -39,7 +39,7 @@ fn step(before: &Told, frame: &Told, after: &Later, identities: usize) -> Later 
         mix(&mut earlier, exchange, before, identities);
     }
     for (track, belief) in &mut earlier {
-        belief.fade(frame.of(*track).map_or(1.0, |hearing| hearing.keeps));
+        belief.fade(frame.of(*track).map_or(1.0, |hearing| hearing.keeps), identities);
     }
     earlier
 }
@@ -88,7 +88,7 @@ mod tests {
         let mut told = Told::default();
         for (track, likelihoods) in said {
             let mut belief = before.of(*track).map_or(Belief::default(), |hearing| hearing.belief);
-            belief.fade(keeps);
+            belief.fade(keeps, 3);
             let hearing = Hearing { track: *track, belief, heard: heard(*likelihoods), keeps, present: 1.0 };
             told.tracks.push(hearing).expect("room");
         }
@@ -122,12 +122,16 @@ mod tests {
             for at in 0..said.len() {
                 let after = later(frames[at..].iter(), 3);
                 let belief = frames[at].tracks[0].belief.with(&after[0].1, 3);
-                // Evidence counts less the further away it is, before and after.
-                let weigh = |k: usize| {
-                    let of = |n: usize| f64::from(said[n][k]).powf(f64::from(keeps).powi((at as i32 - n as i32).abs()));
-                    (0..said.len()).map(of).product()
-                };
-                close(&belief.shares(3), &normed([0, 1, 2].map(weigh)));
+                // Every way in which it may have been somebody else from frame to frame.
+                let mut weights = [0.0; 3];
+                for way in 0..3usize.pow(5) {
+                    let who = [0, 1, 2, 3, 4].map(|n| way / 3usize.pow(n) % 3);
+                    let said = who.iter().zip(&said).map(|(k, said)| f64::from(said[*k])).product::<f64>();
+                    let stays = |pair: &[usize]| if pair[0] == pair[1] { f64::from(keeps) } else { 0.0 };
+                    let moves = who.windows(2).map(|pair| stays(pair) + (1.0 - f64::from(keeps)) / 3.0);
+                    weights[who[at]] += said * moves.product::<f64>();
+                }
+                close(&belief.shares(3), &normed(weights));
             }
         }
     }
