@@ -156,8 +156,6 @@ pub struct View<'a> {
     pub size: f32,
     /// How long a track is predicted, seconds.
     pub coast_s: f64,
-    /// How long a missing keypoint of a seen animal is predicted, seconds.
-    pub hold_s: f64,
 }
 
 /// A track as it stands in the scene.
