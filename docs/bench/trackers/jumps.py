@@ -46,7 +46,8 @@ def moves(tracks: dict, centres: bool) -> np.ndarray:
     found = []
     for frames, places in tracks.values():
         if centres:
-            places = np.nanmedian(places, axis=1, keepdims=True)
+            there = np.isfinite(places[:, :, 0]).any(axis=1)
+            frames, places = frames[there], np.nanmedian(places[there], axis=1, keepdims=True)
         moved = np.linalg.norm(np.diff(places, axis=0), axis=2)[np.diff(frames) == 1]
         found.extend(moved[np.isfinite(moved)])
     return np.array(found)
