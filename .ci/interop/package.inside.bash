@@ -12,9 +12,9 @@ expect() {
 
 # until_is SECONDS WANTED COMMAND...: the command's words once they are the wanted ones, or the last.
 until_is() {
-    local end=$((SECONDS + $1)) wanted=$2 got
+    local end=$((SECONDS + $1 * ${PATIENCE:-1})) wanted=$2 got
     shift 2
-    while got=$("$@" 2>&1 || true) && [ "$got" != "$wanted" ] && [ "$SECONDS" -lt "$end" ]; do
+    while got=$("$@" 2>/dev/null || true) && [ "$got" != "$wanted" ] && [ "$SECONDS" -lt "$end" ]; do
         sleep 0.1
     done
     echo "$got"
@@ -82,11 +82,11 @@ expect "a second start of the arena is refused" "2 1" "$? $(grep -c 'arena demo:
 
 kill "$camera"
 expect "a camera that is away is told" 1 "$(until_is 20 1 sh -c 'systemctl show arenad@demo -p StatusText --value | grep -c "^camera away"')"
-sleep 9
+sleep 9 # more than two of them
 expect "and for two watchdog times no reason to restart" "active 0" "$(property demo ActiveState) $(property demo NRestarts)"
 ./camera "$(echo "$url" | sed 's|.*:\([0-9]*\)/.*|\1|')" 600 digest >camera.log &
 
-timeout 25 strace -qq -p "$(thread demo track)" -e trace=futex -e inject=futex:delay_enter=20000000 >/dev/null 2>&1 &
+timeout $((25 * ${PATIENCE:-1})) strace -qq -p "$(thread demo track)" -e trace=futex -e inject=futex:delay_enter=60000000 >/dev/null 2>&1 &
 expect "a tracking thread that hangs is restarted by the watchdog" 1 "$(until_is 25 1 property demo NRestarts)"
 expect "and named" 1 "$(told demo 'thread track: stands still')"
 expect "and comes back" active "$(until_is 20 active property demo ActiveState)"
