@@ -34,7 +34,7 @@ say() {
 mkdir -p "$work/target/release" "$work/debs"
 cp "$arenad" "$work/target/release/arenad"
 # Compressed lightly, for speed.
-CARGO_TARGET_DIR="$work/target" cargo deb --quiet --locked --no-build --strip --fast --deb-version 0.1.0-1 --output "$work/debs/arenad_0.1.0-1.deb"
+CARGO_TARGET_DIR="$work/target" cargo deb --quiet --locked --no-build --strip --fast --deb-version 0.1.0-1 --output "$work/debs/arenad_0.1.0-1.deb" >/dev/null
 # The same as an earlier version, for the upgrade.
 dpkg-deb -R "$work/debs/arenad_0.1.0-1.deb" "$work/earlier"
 sed -i 's/^Version: .*/Version: 0.0.9-1/' "$work/earlier/DEBIAN/control"
@@ -68,10 +68,8 @@ ExecStopPost=/usr/bin/systemctl --no-block poweroff
 StandardOutput=append:/try/results
 StandardError=inherit
 UNIT
-ln -s ../try.service "$work/root/etc/systemd/system/default.target.wants/" 2>/dev/null || {
-    mkdir -p "$work/root/etc/systemd/system/multi-user.target.wants"
-    ln -s ../try.service "$work/root/etc/systemd/system/multi-user.target.wants/"
-}
+mkdir -p "$work/root/etc/systemd/system/multi-user.target.wants"
+ln -s ../try.service "$work/root/etc/systemd/system/multi-user.target.wants/"
 timeout --kill-after=10 $((240 * ${PATIENCE:-1})) systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$work/root" --console=pipe \
     </dev/null >"$work/console" 2>&1 || true
 cat "$work/root/try/results" || { tail -n 40 "$work/console"; failed=1; }
