@@ -7,6 +7,7 @@ mod demo;
 mod enrol;
 mod eval;
 mod export;
+mod kept;
 mod model;
 mod progress;
 mod rehearse;

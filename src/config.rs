@@ -155,6 +155,8 @@ pub struct Tracker {
     pub keypoint_score_min: f32,
     /// A track without a pose is predicted for this long, then its animal is hidden.
     pub coast: Duration,
+    /// A missing keypoint of an animal that is seen is predicted for this long.
+    pub hold: Duration,
     /// Below this probability a name is withheld, 0 to 1.
     pub name_min: f32,
     /// A frame is settled this long after it, with what came meanwhile; 0 settles at once.
@@ -171,6 +173,7 @@ impl Default for Tracker {
             score_min: 0.3,
             keypoint_score_min: 0.5,
             coast: Duration::from_millis(400),
+            hold: Duration::from_millis(300),
             name_min: 0.8,
             settle: Duration::from_secs(3),
             contact_size: 0.4,

@@ -7,6 +7,8 @@ mod fit;
 mod jumps;
 mod labels;
 mod layout;
+#[cfg(test)]
+mod made;
 mod names;
 mod oks;
 mod pairing;
@@ -27,7 +29,7 @@ pub use plot::plot;
 pub use points::Points;
 pub use rmse::{Fit, pairs};
 pub use swaps::Exits;
-pub use tracking::Tracking;
+pub use tracking::{Clear, Tracking};
 
 use crate::export::ExportError;
 use crate::handover::Identity;

@@ -221,7 +221,8 @@ pub struct Pose {
     pub keypoints: Keypoints,
     /// Where the body is, camera pixels; always given.
     pub centre: InCamera,
-    /// Likelihood of each identity given this picture, each 0 to 1, summing to 1 over the model's identities; all equal when unknown.
+    /// Likelihood of each of the arena's animals given this picture, each 0 to 1, summing to 1; all equal when unknown. As the reader of
+    /// heads gives it, over the model's identities: `paint` turns these into the arena's.
     pub identity: [f32; MAX_ANIMALS],
     /// How sure the model is that this is an animal, 0 to 1.
     pub score: f32,

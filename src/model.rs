@@ -2,6 +2,7 @@
 
 mod bundled;
 mod coats;
+mod followed;
 pub mod onnx;
 mod verify;
 mod weights;
@@ -9,6 +10,7 @@ mod written;
 
 pub use bundled::BUNDLED;
 pub use coats::{Coats, WrittenCoat, WrittenCoats, WrittenPair, odd_name};
+pub use followed::{Followed, FollowedCoats};
 pub use weights::{Precision, Weights};
 pub use written::{
     Written, WrittenDecoder, WrittenFile, WrittenIdentity, WrittenInput, WrittenOutput, WrittenPartAffinity,
@@ -159,6 +161,11 @@ impl Contract {
         self.written.keypoints.iter().position(|keypoint| keypoint == name)
     }
 
+    /// The skeleton's pairs, by the indexes of their keypoints.
+    pub fn skeleton(&self) -> Vec<[usize; 2]> {
+        links(&self.written.keypoints, &self.written.skeleton)
+    }
+
     /// The animal `name`.
     pub fn identity(&self, name: &str) -> Option<Identity> {
         let index = self.animals().iter().position(|identity| identity.name == name)?;
@@ -169,6 +176,12 @@ impl Contract {
     pub fn output(&self, meaning: &str) -> Option<(usize, &WrittenOutput)> {
         self.written.outputs.iter().enumerate().find(|(_, output)| output.meaning == meaning)
     }
+}
+
+/// Pairs of names as pairs of indexes; those with a name that is not among `keypoints` are left out.
+pub fn links(keypoints: &[String], skeleton: &[[String; 2]]) -> Vec<[usize; 2]> {
+    let index = |name: &String| keypoints.iter().position(|keypoint| keypoint == name);
+    skeleton.iter().filter_map(|[a, b]| Some([index(a)?, index(b)?])).collect()
 }
 
 fn parse(file: &Path, text: &str) -> Result<Written, ModelError> {

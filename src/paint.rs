@@ -17,7 +17,7 @@ pub use learning::{Learnt, Measured, learn};
 pub use trunk::{Anatomy, PLACES, Trunk};
 
 use crate::handover::{Frame, MAX_ANIMALS, Poses, Scene, State};
-use crate::model::Contract;
+use crate::model::{Contract, Followed};
 use crate::space::InCamera;
 use crate::stamp::Elapsed;
 use follow::Follower;
@@ -60,13 +60,21 @@ impl Paint {
     pub fn new(contract: &Contract) -> Option<Self> {
         let coats = contract.coats.as_ref()?;
         let head: std::vec::Vec<_> = contract.written.identities.iter().map(|known| known.name.as_str()).collect();
+        let mut follower = Follower::new(coats.coats.iter().map(|coat| (coat.tint, coat.spread)));
+        // What may not stand is left: the coats are then as enrolled.
+        let _ = follower.recall(&coats.followed);
         Some(Self {
             anatomy: Anatomy::of(&contract.written.keypoints),
             fusion: Fusion::new(coats.identities.iter().map(|coat| coat.name.as_str()), &head),
-            follower: Follower::new(coats.coats.iter().map(|coat| (coat.tint, coat.spread))),
+            follower,
             sights: Vec::new(),
             elapsed: Elapsed::default(),
         })
+    }
+
+    /// What has become of each coat, in their order.
+    pub fn became(&self) -> Vec<Followed, MAX_ANIMALS> {
+        self.follower.became()
     }
 
     /// Looks at each pose in its frame and replaces its `identity`, the network's over the model's identities, by the likelihood of

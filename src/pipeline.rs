@@ -6,7 +6,7 @@ mod tracking;
 mod urgency;
 
 pub use pulse::Vigil;
-pub use tracking::{Tracking, TrackingParts};
+pub use tracking::{Became, Tracking, TrackingParts};
 pub use urgency::{Refused, Urgency};
 
 use crate::act::ActError;
@@ -124,6 +124,7 @@ pub struct Daemon {
     urgency: Urgency,
     engine: &'static str,
     precision: Precision,
+    became: Became,
 }
 
 impl Daemon {
@@ -171,6 +172,7 @@ impl Daemon {
             urgency,
             engine,
             precision,
+            became: tracking.became(),
         };
         let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
@@ -227,6 +229,11 @@ impl Daemon {
     /// The engine that runs the model.
     pub fn engine(&self) -> &'static str {
         self.engine
+    }
+
+    /// What became of the coats by following them.
+    pub fn became(&self) -> Became {
+        Arc::clone(&self.became)
     }
 
     /// The precision of the model's file that it runs.

@@ -1,26 +1,30 @@
 //! Poses to scenes: which pose continues which track, who each track is, and who is out of sight. Pure: no clock but the stamp.
 //!
-//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `identity`
-//! weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
+//! One frame: `motion` predicts each track, `cost` says how badly each pose fits each track, `assign` pairs them, `body`
+//! gives up keypoints that are not clearly their own track's, `identity` weighs who is who, `known` tells the scene. All lengths are in body sizes, which the tracker learns from the poses, so that
 //! nothing depends on the camera's resolution. Poses are put in order first, so that their order says nothing.
 
 mod assign;
+mod body;
 mod contact;
 mod cost;
 mod identity;
 mod known;
 mod motion;
+mod seating;
 mod settle;
 mod told;
 
 use crate::config;
 use crate::handover::{
-    Event, Gaps, Identity, Keypoint, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId, Vanished,
+    Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
+    Vanished,
 };
 use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
 use crate::zones::Zones;
 use assign::{Costs, Pairs, assign};
+use body::{Bodies, Posture};
 pub use contact::Contacts;
 use cost::Expected;
 use heapless::Vec;
@@ -46,9 +50,9 @@ const BESIDE: f32 = 3.0;
 /// A track that goes out of sight closer than this to another is under it, body sizes.
 const CLOSE: f32 = 2.0;
 /// It may stay under it for this long, seconds.
-const UNDER_S: f64 = 0.8;
+const UNDER_S: f64 = 0.5;
 /// Two animals that have one pose between them: the pose goes over from one to the other once in this time, seconds.
-const TOGETHER_S: f64 = 0.4;
+const TOGETHER_S: f64 = 0.7;
 /// An exchange less likely than this moves no belief.
 const EXCHANGED_MIN: f32 = 1e-5;
 /// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
@@ -73,8 +77,9 @@ struct Track {
     name: Option<Identity>,
     /// Out of sight since it was close to this track: most likely under it, or the two have one pose between them.
     under: Option<TrackId>,
-    /// As last seen.
+    /// As last seen, without those that were given up.
     keypoints: Keypoints,
+    posture: Posture,
     seen_at: InCamera,
     /// Its pose in this frame.
     pose: Option<usize>,
@@ -140,14 +145,15 @@ pub struct Tracker {
     next_id: u32,
     /// Share of looks that are another animal's.
     misled: f32,
+    bodies: Bodies,
     known: Known,
     told: Told,
 }
 
 impl Tracker {
     /// A tracker that has seen nothing. `identities` is how many the model knows, at most `MAX_ANIMALS`; with none every track
-    /// stays nameless.
-    pub fn new(config: config::Tracker, identities: usize, zones: Zones) -> Self {
+    /// stays nameless. `skeleton` links keypoints by their indexes; without one, bodies are known by their keypoints' places alone.
+    pub fn new(config: config::Tracker, identities: usize, zones: Zones, skeleton: &[[usize; 2]]) -> Self {
         Self {
             config,
             identities: identities.min(MAX_ANIMALS),
@@ -158,6 +164,7 @@ impl Tracker {
             tracks: Vec::new(),
             next_id: 1,
             misled: identity::MISLED,
+            bodies: Bodies::new(skeleton),
             known: Known::default(),
             told: Told::default(),
         }
@@ -181,6 +188,7 @@ impl Tracker {
         self.fade(step_s);
         self.doubt(&places, &pairs, step_s);
         self.start(&poses, &pairs);
+        self.check_bodies(step_s);
         self.listen(&poses);
         self.name();
         self.tell();
@@ -214,7 +222,7 @@ impl Tracker {
                         .filter(|k| sensible(k.at) && k.score >= self.config.keypoint_score_min)
                         .map(|k| Keypoint { score: k.score.clamp(0.0, 1.0), ..k });
                 }
-                pose.identity = identity::sound(&pose.identity, self.identities, pose.score);
+                pose.identity = identity::sound(&pose.identity, self.identities);
                 let _ = admitted.push(pose);
             }
         }
@@ -322,10 +330,10 @@ impl Tracker {
         }
     }
 
-    /// Where those identities vanished that no track is named after.
+    /// Where those identities vanished that most likely no track is.
     fn hidden(&self) -> Vec<InCamera, MAX_ANIMALS> {
-        let named = |k: usize| self.tracks.iter().any(|track| track.name == Some(Identity(k as u8)));
-        let sights = (0..self.identities).filter(|k| !named(*k)).filter_map(|k| self.known.sight(k));
+        let tracked = |k: usize| self.tracks.iter().map(|track| track.shares[k]).sum::<f32>() > 0.5;
+        let sights = (0..self.identities).filter(|k| !tracked(*k)).filter_map(|k| self.known.sight(k));
         sights.map(|sight| sight.last.at).collect()
     }
 
@@ -421,6 +429,7 @@ impl Tracker {
             name: None,
             under: None,
             keypoints: pose.keypoints,
+            posture: Posture::default(),
             seen_at: pose.centre,
             pose: Some(index),
             unseen_s: 0.0,
@@ -476,7 +485,14 @@ impl Tracker {
     fn tell(&mut self) {
         let coast_s = self.coast_s();
         self.told.size = self.size;
+        let hold_s = self.config.hold.as_secs_f64() as f32;
         for track in &self.tracks {
+            let (keypoints, predicted) = if track.seen() {
+                track.posture.completed(&track.keypoints, hold_s, self.size)
+            } else {
+                let moved = track.moved(coast_s);
+                (moved, KeypointSet::present(&moved))
+            };
             let p = match track.name {
                 Some(identity) => track.shares[usize::from(identity.0)],
                 None => track.shares.iter().copied().fold(0.0, f32::max),
@@ -490,7 +506,8 @@ impl Tracker {
                 confirmed: track.confirmed && track.unseen_s <= coast_s,
                 seen: track.seen(),
                 at: track.place(),
-                keypoints: if track.seen() { track.keypoints } else { track.moved(coast_s) },
+                keypoints,
+                predicted,
             });
         }
     }

@@ -6,14 +6,17 @@ mod world;
 use arenad::act::{Actor, Names, RecordedPin, Rules};
 use arenad::config;
 use arenad::crop::Cropper;
-use arenad::handover::{Colour, Event, Frame, MAX_EVENTS, PictureSize, PixelFormat};
+use arenad::handover::{
+    Animal, Colour, Event, Frame, Identity, Keypoint, MAX_EVENTS, PictureSize, PixelFormat, Pose, Poses, Scene, State,
+};
 use arenad::infer::{Head, Heads};
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
+use arenad::paint::Paint;
 use arenad::pose::PoseReader;
 use arenad::preprocess::Preprocessor;
 use arenad::sink::harvest::Watch;
-use arenad::space::{Letterbox, Window};
+use arenad::space::{InCamera, Letterbox, Window};
 use arenad::stamp::{Clock, Stamp};
 use arenad::track::{Contacts, Settler, Tracker};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -75,7 +78,7 @@ fn rules() -> Rules {
 fn nothing_is_allocated_from_poses_to_pins() {
     let observer = Observer { ghosts: 0.2, doubles: 0.1, missed: 0.1, ..Observer::default() };
     let mut world = World::new(5, observer);
-    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones(), &[[0, 1], [1, 2], [2, 3]]);
     let mut settler = Settler::new(config::Tracker::default(), 4, zones());
     let mut contacts = Contacts::new(&config::Tracker::default());
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
@@ -146,6 +149,58 @@ fn nothing_is_allocated_from_heads_to_poses() {
     }
     assert_eq!(allocations() - before, 0);
     assert_eq!(found, 40);
+}
+
+#[test]
+fn nothing_is_allocated_where_paint_is_looked_at_and_followed() {
+    let contract = Contract::bundled().unwrap();
+    let poses: Poses = (0..4u8).map(|n| mouse(120.0 + 130.0 * f32::from(n), 200.0)).collect();
+    let mut paint = Paint::new(&contract).unwrap();
+    let mut spoke = false;
+    for (format, length) in [(PixelFormat::I420, 3 * 640 * 480 / 2), (PixelFormat::Rgb, 3 * 640 * 480)] {
+        let size = PictureSize { width: 640, height: 480 };
+        // Mint, more or less, in both.
+        let bytes: Vec<u8> = match format {
+            PixelFormat::Rgb => [120, 205, 168].repeat(length / 3),
+            _ => [vec![165; length / 3 * 2], vec![123; length / 6], vec![100; length / 6]].concat(),
+        };
+        let frame = Frame::unpooled(format, size, Colour::default(), Stamp::default(), &bytes).unwrap();
+        let mut scene = Scene::default();
+        for pose in &poses {
+            let seen = Animal {
+                identity: Some(Identity(0)),
+                p: 1.0,
+                track: None,
+                state: State::Seen,
+                centre: Some(pose.centre),
+                zone: None,
+                keypoints: pose.keypoints,
+                vanished: None,
+            };
+            scene.animals.push(seen).unwrap();
+        }
+        let before = allocations();
+        for second in 1..10 {
+            scene.stamp.captured = arenad::stamp::WallTime(second * 1_000_000_000);
+            let mut looked_at = poses.clone();
+            paint.read(&frame, &mut looked_at);
+            paint.follow(&scene);
+            spoke |= looked_at.iter().any(|pose| (pose.identity[0] - 0.25).abs() > 0.01);
+        }
+        assert_eq!(allocations() - before, 0);
+    }
+    assert!(spoke, "the pictures were too poor to prove anything");
+}
+
+/// A mouse that looks to the right.
+fn mouse(x: f32, y: f32) -> Pose {
+    let mut pose = Pose { centre: InCamera { x, y }, score: 0.9, ..Pose::default() };
+    let parts = [(30.0, 0.0), (20.0, -6.0), (20.0, 6.0), (-8.0, -12.0), (-8.0, 12.0), (0.0, 0.0), (-30.0, 0.0)];
+    for (keypoint, (right, down)) in pose.keypoints.iter_mut().zip(parts) {
+        *keypoint = Some(Keypoint { at: InCamera { x: x + right, y: y + down }, score: 0.9 });
+    }
+    pose.identity[..4].fill(0.25);
+    pose
 }
 
 /// The golden contract and the heads of its first picture: whole 2048ths, 16 bits.
@@ -229,7 +284,7 @@ fn nothing_is_allocated_from_frames_to_inputs_whole_or_through_a_window() {
 #[test]
 fn windows_are_chosen_without_allocating() {
     let mut world = World::new(5, Observer::default());
-    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones());
+    let mut tracker = Tracker::new(config::Tracker::default(), 4, zones(), &[[0, 1], [1, 2], [2, 3]]);
     let mut cropper = Cropper::new(10, (64, 48));
     let (mut counted, mut windows) = (0, 0);
     for _ in 0..200 {

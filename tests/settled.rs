@@ -21,7 +21,7 @@ struct Pair {
 
 impl Pair {
     fn new(config: config::Tracker) -> Self {
-        let (tracker, settler) = (Tracker::new(config, 4, zones()), Settler::new(config, 4, zones()));
+        let (tracker, settler) = (Tracker::new(config, 4, zones(), &[]), Settler::new(config, 4, zones()));
         Self { tracker, settler, live: vec![], settled: vec![] }
     }
 

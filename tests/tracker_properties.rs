@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use world::{Dice, Observer, World, looks, no_gaps, pose, zones};
 
 fn tracker(identities: usize) -> Tracker {
-    Tracker::new(config::Tracker::default(), identities, zones())
+    // Links that make no sense are left out.
+    Tracker::new(config::Tracker::default(), identities, zones(), &[[0, 1], [1, 2], [2, 2], [3, 99]])
 }
 
 fn stamp(frame: u64, captured_ns: i64) -> Stamp {
@@ -31,14 +32,33 @@ fn well_formed(scene: &Scene, identities: usize) -> Result<(), TestCaseError> {
         let tracked = matches!(animal.state, State::Seen | State::Predicted);
         prop_assert_eq!(animal.track.is_some(), tracked);
         prop_assert_eq!(animal.vanished.is_some(), animal.state == State::Hidden);
-        for keypoint in animal.keypoints.iter().flatten() {
-            prop_assert!(tracked && keypoint.at.is_finite() && (0.0..=1.0).contains(&keypoint.score));
+        for (index, keypoint) in animal.keypoints.iter().enumerate() {
+            prop_assert!(keypoint.is_some() || !animal.predicted.contains(index));
+            prop_assert!(animal.state != State::Predicted || keypoint.is_none() || animal.predicted.contains(index));
+            if let Some(keypoint) = keypoint {
+                prop_assert!(tracked && keypoint.at.is_finite() && (0.0..=1.0).contains(&keypoint.score));
+            }
         }
     }
     let mut tracks: Vec<_> = scene.animals.iter().filter_map(|animal| animal.track).collect();
     tracks.sort();
     tracks.dedup();
     prop_assert_eq!(tracks.len(), scene.animals.iter().filter(|animal| animal.track.is_some()).count());
+    Ok(())
+}
+
+/// Each keypoint of a seen animal that is not marked predicted is that keypoint of one and the same pose.
+fn told_by_a_pose(scene: &Scene, poses: &Poses) -> Result<(), TestCaseError> {
+    for animal in scene.animals.iter().filter(|animal| animal.state == State::Seen) {
+        let is_its = |pose: &&Pose| {
+            let places = animal.keypoints.iter().zip(&pose.keypoints).enumerate();
+            places.into_iter().all(|(index, (shown, given))| match shown {
+                Some(shown) if !animal.predicted.contains(index) => given.is_some_and(|given| given.at == shown.at),
+                _ => true,
+            })
+        };
+        prop_assert!(poses.iter().find(is_its).is_some(), "{:?}", animal);
+    }
     Ok(())
 }
 
@@ -83,6 +103,7 @@ proptest! {
             let poses: Poses = poses.into_iter().collect();
             let scene = tracker.advance(&poses, stamp(frame as u64, captured), &no_gaps());
             well_formed(&scene, identities)?;
+            told_by_a_pose(&scene, &poses)?;
             prop_assert!(tracker.events().len() <= MAX_EVENTS);
         }
     }
@@ -177,7 +198,7 @@ fn a_hundred_thousand_wild_streams_give_sound_scenes() {
     for stream in 0..100_000 {
         // Eight identities cost ten times what four do.
         let identities = if stream % 50 == 0 { dice.below(9) } else { dice.below(5) };
-        let mut tracker = Tracker::new(config::Tracker::default(), identities, Zones::default());
+        let mut tracker = Tracker::new(config::Tracker::default(), identities, Zones::default(), &[]);
         let mut captured = 0i64;
         for frame in 0..1 + dice.below(3) as u64 {
             let step = [33_333_333, 0, -1, 400_000_000, 1_500_000_000, i64::MAX, i64::MIN][dice.below(7)];

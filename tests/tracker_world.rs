@@ -70,7 +70,7 @@ fn run_with(config: config::Tracker, observer: Observer, frames: usize) -> Tally
     let mut tally = Tally::default();
     for seed in 0..6 {
         let mut world = World::new(seed, observer);
-        let mut tracker = Tracker::new(config, 4, zones());
+        let mut tracker = Tracker::new(config, 4, zones(), &[]);
         for _ in 0..frames {
             let shown = world.step();
             tally.add(&shown, &tracker.advance(&shown.poses, shown.stamp, &no_gaps()));

@@ -82,7 +82,14 @@ fn statistics_are_as_promised() {
     ledger.latencies.decode.record(1_234_567);
     let rates = Rates { units_hz: 30.0, ..Rates::default() };
     let states = (CameraState::Live, BrokerState::Connected, 1);
-    hold("stats", &StatsMessage::new(&about.names, &ledger, states, rates, (clock.wall(), Monotonic(1_500_000_000))));
+    let stats = || StatsMessage::new(&about.names, &ledger, states, rates, (clock.wall(), Monotonic(1_500_000_000)));
+    hold("stats", &stats());
+    let mut board = BoardMessage::default();
+    board.temperatures_c.insert("cpu-thermal".into(), 51.5);
+    board.powers_w.insert("VDD_IN".into(), 6.001);
+    board.cooling.insert("cpu-throttle-alert".into(), 2);
+    board.overcurrents.insert("oc3".into(), 0);
+    hold("stats", &stats().with_board(board));
 }
 
 #[test]

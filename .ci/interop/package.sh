@@ -34,10 +34,11 @@ say() {
 mkdir -p "$work/target/release" "$work/debs"
 cp "$arenad" "$work/target/release/arenad"
 for version in 0.0.9-1 0.1.0-1; do
-    CARGO_TARGET_DIR="$work/target" cargo deb --quiet --locked --no-build --deb-version "$version" --output "$work/debs/arenad_$version.deb"
+    CARGO_TARGET_DIR="$work/target" cargo deb --quiet --locked --no-build --strip --fast --deb-version "$version" --output "$work/debs/arenad_$version.deb"
 done
+# Compressed lightly, for speed: a release is a third smaller.
 ls -l "$work/debs" | awk 'NR > 1 { print "note    " $9 ": " $5 " bytes" }'
-say "lintian has no errors" lintian --fail-on error --suppress-tags-from-file .ci/interop/package.lintian "$work/debs/arenad_0.1.0-1.deb"
+say "lintian has no errors" lintian --fail-on error "$work/debs/arenad_0.1.0-1.deb"
 
 mkdir "$work/unit"
 dpkg-deb -x "$work/debs/arenad_0.1.0-1.deb" "$work/unit"

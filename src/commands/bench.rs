@@ -48,6 +48,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         times.decode.push(start.elapsed());
         if let Some(delivery) = frame.and_then(|frame| tracking.advance(frame)) {
             times.take(&delivery);
+            let start = Instant::now();
+            tracking.settle(&delivery.scene, &mut |_settled| ());
+            times.settle.push(start.elapsed());
         }
     }
     times.line = began.elapsed();
@@ -121,7 +124,9 @@ struct Times {
     pose: Vec<Duration>,
     track: Vec<Duration>,
     act: Vec<Duration>,
-    /// Everything but decode and infer.
+    /// After the scene went out.
+    settle: Vec<Duration>,
+    /// Everything but decode, infer and settle.
     rest: Vec<Duration>,
     line: Duration,
 }
@@ -147,6 +152,7 @@ impl Times {
             ("pose", &mut self.pose),
             ("track", &mut self.track),
             ("act", &mut self.act),
+            ("settle", &mut self.settle),
             ("all but decode and infer", &mut self.rest),
         ]
         .into_iter()

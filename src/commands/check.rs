@@ -61,7 +61,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         let written = &contract.written;
         table.good(
             "model",
-            format!("{}: {} keypoints, {} identities", written.name, written.keypoints.len(), written.identities.len()),
+            format!("{}: {} keypoints, {} identities", written.name, written.keypoints.len(), contract.animals().len()),
         );
         check_line(&config, &contract, Duration::from_secs(args.seconds), &mut table);
     }

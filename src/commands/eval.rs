@@ -27,9 +27,6 @@ pub struct Args {
     /// Draws each animal's name over time: right, withheld, wrong, not found, hidden.
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Writes who was near whom in each frame, one file a kind of name, for other programs to check the figures by.
-    #[arg(long, value_name = "FILE.csv", hide = true)]
-    similarities: Option<PathBuf>,
 }
 
 /// Reads `--fps`.
@@ -42,12 +39,7 @@ fn fps(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let film = Film::read(&args.truth, &args.poses, args.fps).map_err(configuration)?;
-    let evaluation = evaluate(&film, args.similarities.is_some()).map_err(configuration)?;
-    if let Some(path) = &args.similarities {
-        for (kind, text) in film.kinds.iter().zip(&evaluation.similarities) {
-            write(&path.with_extension(format!("{kind}.csv")), text)?;
-        }
-    }
+    let evaluation = evaluate(&film).map_err(configuration)?;
     if let Some(path) = &args.plot {
         write(path, &plot(&film, &evaluation))?;
     }

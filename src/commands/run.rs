@@ -1,6 +1,7 @@
 //! `arenad run`: the daemon, until a signal or a fault ends it.
 
 use super::claim::Claim;
+use super::kept::Kept;
 use super::service::{self, Watch};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Config, Secrets};
@@ -23,7 +24,8 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = Config::read_file(&args.config, &secrets()).map_err(configuration)?;
     let _claim = Claim::on(&config.arena)?;
-    let contract = arena_contract(&config.model)?;
+    let mut contract = arena_contract(&config.model)?;
+    let mut kept = Kept::recall(&config, &mut contract);
     let (clock, ledger) = (Clock::new(), Arc::new(Ledger::default()));
     let plan = Plan {
         config: &config,
@@ -41,20 +43,22 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if let Some(address) = daemon.web_addr() {
         tracing::info!("live page: http://{address}/");
     }
-    let ended = wait(&daemon, Watch::over(&daemon, &ledger, clock));
+    let ended = wait(&daemon, Watch::over(&daemon, &ledger, clock), &mut kept);
     service::stopping();
     daemon.stop();
+    kept.keep(&daemon);
     tracing::info!("stopped");
     ended
 }
 
 /// Watches the threads until there is a reason to end.
-fn wait(daemon: &Daemon, mut watch: Watch) -> Result<(), Failure> {
+fn wait(daemon: &Daemon, mut watch: Watch, kept: &mut Kept) -> Result<(), Failure> {
     let mut next = Instant::now() + watch.every();
     loop {
         let now = Instant::now();
         if now >= next {
             watch.look(daemon);
+            kept.look(daemon, now);
             next = now + watch.every();
         }
         match daemon.wait(next.saturating_duration_since(now)) {

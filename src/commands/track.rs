@@ -3,10 +3,12 @@
 use super::progress::Progress;
 use super::replay;
 use super::results::Results;
-use super::run::{contract, start_failure};
+use super::run::{arena_contract, start_failure};
 use super::{Failure, configuration};
+use arenad::config;
 use arenad::handover::{MAX_KEYPOINTS, Scene};
 use arenad::ledger::Ledger;
+use arenad::model::links;
 use arenad::pipeline::{TrackingParts, file_info};
 use arenad::sink::files::FileInfo;
 use arenad::transcript::{Sizes, TranscriptReader};
@@ -29,6 +31,9 @@ pub struct Args {
     /// bundled one; without it, the bundled socialbox.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// The arena's own coats, where the poses were recorded with them; without it, those of the model.
+    #[arg(long, value_name = "FILE", conflicts_with = "keypoints")]
+    coats: Option<PathBuf>,
     /// The names of the keypoints, in order, where no model of arenad's made the poses; its animals have no names.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "model")]
     keypoints: Vec<String>,
@@ -44,8 +49,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = replay::config(args.config.as_deref())?;
     let info = match args.keypoints.as_slice() {
         [] => {
-            let model = args.model.as_deref().or(config.model.folder.as_deref());
-            file_info(&config.arena, &contract(model)?, &config.zones)
+            let folder = args.model.clone().or(config.model.folder.clone());
+            let coats = args.coats.clone().or(config.model.coats.clone());
+            let model = config::Model { folder, coats, ..config.model.clone() };
+            file_info(&config.arena, &arena_contract(&model)?, &config.zones)
         }
         keypoints => FileInfo {
             arena: config.arena.clone(),
@@ -56,7 +63,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         },
     };
     let sizes = Sizes::new(info.keypoints.len(), info.identities.len());
-    let (mut tracker, mut settler) = TrackingParts::tracker(&config, info.identities.len()).map_err(start_failure)?;
+    let (mut tracker, mut settler) =
+        TrackingParts::tracker(&config, info.identities.len(), &links(&info.keypoints, &info.skeleton))
+            .map_err(start_failure)?;
     let told = |what: String| configuration(format!("{}: {what}", args.poses.display()));
     let file = File::open(&args.poses).map_err(|error| told(format!("{error}; give a file of recorded poses")))?;
     let mut reader = TranscriptReader::new(BufReader::with_capacity(1 << 16, file), sizes);

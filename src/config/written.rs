@@ -212,6 +212,7 @@ fn read_tracker(mut section: Section<'_>) -> Tracker {
         score_min: section.share("score_min", default.score_min),
         keypoint_score_min: section.share("keypoint_score_min", default.keypoint_score_min),
         coast: section.millis("coast_ms", default.coast.as_millis() as u64, 0..=10_000),
+        hold: section.millis("hold_ms", default.hold.as_millis() as u64, 0..=10_000),
         name_min: section.share("name_min", default.name_min),
         settle: section.millis("settle_ms", default.settle.as_millis() as u64, 0..=10_000),
         contact_size: section.decimal("contact_size", default.contact_size, 0.0..=10.0),
@@ -375,6 +376,7 @@ mod tests {
             ),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),
+            ("[tracker]\nhold_ms = 20000\n", "tracker.hold_ms: got 20000; allowed: a whole number from 0 to 10000"),
             ("[tracker]\nsettle_ms = 10001\n", "tracker.settle_ms: got 10001; allowed: a whole number from 0 to 10000"),
             (
                 "[process]\nrealtime_priority = 50\n",

@@ -104,15 +104,13 @@ pub struct Evaluation {
     pub verdicts: Vec<Vec<Vec<Verdict>>>,
     /// By kind: wrong names, by animal and time.
     pub mistakes: Vec<Vec<Mistake>>,
-    /// By kind: a table of who was near whom in each frame, from which others can compute IDF1, MOTA and HOTA.
-    pub similarities: Vec<String>,
 }
 
-/// Judges a film. The table of similarities is made only when it is asked for.
+/// Judges a film.
 ///
 /// # Errors
 /// [`EvalError::NoScale`] where the truth never knows two body parts of an animal.
-pub fn evaluate(film: &Film, with_similarities: bool) -> Result<Evaluation, EvalError> {
+pub fn evaluate(film: &Film) -> Result<Evaluation, EvalError> {
     let body_length_px = body_length_px(film).ok_or(EvalError::NoScale)?;
     let exits = exits(film);
     let mut judging: Vec<Judging> = (0..film.kinds.len()).map(|kind| Judging::new(film, kind)).collect();
@@ -149,12 +147,8 @@ pub fn evaluate(film: &Film, with_similarities: bool) -> Result<Evaluation, Eval
         kinds,
         oddities: film.oddities.clone(),
     };
-    let similarities = match with_similarities {
-        true => judging.iter().map(|judging| judging.following.similarities()).collect(),
-        false => Vec::new(),
-    };
     let verdicts = judging.into_iter().map(|judging| judging.verdicts).collect();
-    Ok(Evaluation { figures, verdicts, mistakes: all_mistakes, similarities })
+    Ok(Evaluation { figures, verdicts, mistakes: all_mistakes })
 }
 
 fn hours(film: &Film) -> f64 {

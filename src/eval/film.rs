@@ -143,7 +143,7 @@ impl Film {
                 let points = points.iter().map(|point| point.map(|keypoint| (keypoint, true)));
                 let name = who.map(|who| Name { who, p: None });
                 let points = place(self.keypoints.len(), &keypoints, points);
-                self.push(number, GivenPose { names: [name, None], track: Some(track), points }, &mut told);
+                self.push(number, GivenPose { names: [name, None], track: Some(track), points });
             }
         }
         Ok(told)
@@ -153,7 +153,10 @@ impl Film {
         let mut told = Told::default();
         let mut rows = Vec::new();
         let recorded = read_recorded(&[path.to_owned()], &mut |row| match row {
-            RecordedRow::Gap { first, last } => told.gaps.push((first, last)),
+            RecordedRow::Gap { first, last } => {
+                told.reach(first, last);
+                told.gaps.push((first, last));
+            }
             RecordedRow::NoPose { frame, captured_us } => told.note_at(frame, captured_us),
             RecordedRow::Pose { frame, captured_us, pose } => {
                 told.note_at(frame, captured_us);
@@ -168,7 +171,7 @@ impl Film {
             let settled = self.name(&name);
             let names = if recorded.has_live { [self.name(&live), settled] } else { [settled, None] };
             let points = place(self.keypoints.len(), &keypoints, points.into_iter());
-            self.push(frame, GivenPose { names, track, points }, &mut told);
+            self.push(frame, GivenPose { names, track, points });
         }
         Ok(told)
     }
@@ -206,7 +209,7 @@ impl Film {
         Ok(places)
     }
 
-    fn push(&mut self, number: u64, pose: GivenPose, told: &mut Told) {
+    fn push(&mut self, number: u64, pose: GivenPose) {
         if !pose.has_points() {
             self.oddities.empty_poses += 1;
             return;
@@ -219,7 +222,6 @@ impl Film {
         };
         self.oddities.doubled_names += u64::from(poses.iter().any(doubled));
         poses.push(pose);
-        told.poses += 1;
     }
 
     /// Leaves the frames that both have.
@@ -254,13 +256,16 @@ struct Told {
     gaps: Vec<(u64, u64)>,
     times: Option<[(u64, i64); 2]>,
     fps: Option<f64>,
-    poses: u64,
 }
 
 impl Told {
+    fn reach(&mut self, from: u64, to: u64) {
+        let (first, last) = self.range.unwrap_or((from, to));
+        self.range = Some((first.min(from), last.max(to)));
+    }
+
     fn note(&mut self, frame: u64) {
-        let (first, last) = self.range.unwrap_or((frame, frame));
-        self.range = Some((first.min(frame), last.max(frame)));
+        self.reach(frame, frame);
         if self.frames.last() != Some(&frame) {
             self.frames.push(frame);
         }

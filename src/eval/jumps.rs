@@ -85,3 +85,49 @@ fn lies_on(frame: &FilmFrame, animal: usize, k: usize, at: InCamera, body_length
         (0..frame.truth.len()).filter(|other| *other != animal).filter_map(|other| Some((other, away(other)?)));
     others.filter(|(_, away)| *away <= NEAR).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(other, _)| other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::film::GivenPose;
+    use super::super::fit::fit;
+    use super::super::made;
+    use super::*;
+
+    /// A at 0 and B at 7, the nose of A's pose at `nose` in each frame.
+    fn jumps(noses: &[f32], seen: bool) -> Jumps {
+        let frame = |nose: &f32| {
+            let mut of_a: GivenPose = made::pose(Some(0), 0.0);
+            of_a.points[0] = made::point(*nose).map(|point| super::super::GivenPoint { seen, ..point });
+            (vec![made::animal(0, 0.0), made::animal(1, 7.0)], vec![of_a, made::pose(Some(1), 7.0)])
+        };
+        let film = made::film(2, noses.iter().map(frame).collect());
+        let mut jumping = Jumping::new(&film);
+        for (index, frame) in film.frames.iter().enumerate() {
+            jumping.add(&film, index, frame, &fit(frame, 10.0), 10.0);
+        }
+        jumping.figures(0.5)
+    }
+
+    #[test]
+    fn a_keypoint_on_anothers_has_jumped() {
+        let figures = jumps(&[7.0, 7.9, 0.0], true);
+        assert_eq!((figures.keypoints, figures.episodes, figures.episodes_per_hour), (2, 1, Some(2.0)));
+        assert_eq!(figures.by_keypoint, BTreeMap::from([("nose".to_owned(), 2)]));
+    }
+
+    #[test]
+    fn one_that_is_merely_wrong_has_not() {
+        assert_eq!(jumps(&[2.0, 5.5, -7.0, 8.5], true), Jumps { episodes_per_hour: Some(0.0), ..Jumps::default() });
+    }
+
+    #[test]
+    fn a_keypoint_that_comes_back_late_is_another_episode() {
+        assert_eq!(jumps(&[7.0, 0.0, 0.0, 0.0, 0.0, 7.0, 0.0, 0.0, 0.0, 0.0, 0.0, 7.0], true).episodes, 2);
+    }
+
+    #[test]
+    fn what_is_told_as_predicted_is_counted_apart() {
+        let figures = jumps(&[7.0], false);
+        assert_eq!((figures.keypoints, figures.episodes, figures.predicted_keypoints), (0, 0, 1));
+    }
+}

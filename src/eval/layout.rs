@@ -182,3 +182,73 @@ fn index(names: &mut Vec<String>, name: &str) -> usize {
         names.len() - 1
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "scorer,s,s,s\nindividuals,R,R,R\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n";
+
+    fn read(text: &str) -> Result<Vec<(u64, Points)>, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, text).expect("written");
+        let told = |error: EvalError| error.to_string().replace(&format!("{}: ", path.display()), "");
+        let mut layout = Layout::open(&path).map_err(told)?;
+        let mut rows = Vec::new();
+        while let Some(row) = layout.next().map_err(told)? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn nose(x: f32, y: f32, score: f32) -> Points {
+        vec![Some(Keypoint { at: InCamera { x, y }, score })]
+    }
+
+    #[test]
+    fn rows_have_their_numbers_and_empty_cells_are_nothing() {
+        let rows = read(&format!("{HEAD}7,1.5,2,0.9\n8,,,\n9,1,NaN,1\n12,1,2,\n")).expect("read");
+        assert_eq!(rows, [(7, nose(1.5, 2.0, 0.9)), (8, vec![None]), (9, vec![None]), (12, nose(1.0, 2.0, 1.0))]);
+    }
+
+    #[test]
+    fn a_first_row_without_a_number_is_the_one_before_the_second() {
+        assert_eq!(read(&format!("{HEAD}NaN,,,\n8,1,2,1\n")).expect("read")[0], (7, vec![None]));
+        assert_eq!(read(&format!("{HEAD}NaN,,,\n")).expect("read"), [(0, vec![None])]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, expected) in [
+            (
+                String::new(),
+                "got the header rows , , , ; allowed: scorer, individuals, bodyparts, coords (DeepLabCut, several animals)",
+            ),
+            (
+                HEAD.replace("likelihood", "p"),
+                "the header row coords is not x,y,likelihood,x,y,likelihood,…; give poses, not labels",
+            ),
+            (
+                HEAD.replace("R,R,R", "R,R"),
+                "the header rows are of different lengths; each column needs an individual and a body part",
+            ),
+            (
+                "scorer,s,s,s,s,s,s\nindividuals,R,R,R,R,R,R\nbodyparts,n,n,n,n,n,n\ncoords,x,y,likelihood,x,y,likelihood\n".to_owned(),
+                "has n of R twice; each stands once",
+            ),
+            (format!("{HEAD}0,1,2\n"), "line 5: has too few cells; allowed: 4, as in the header"),
+            (format!("{HEAD}0,1,2,1,5\n"), "line 5: has too many cells; allowed: 4, as in the header"),
+            (format!("{HEAD}0,1,up,1\n"), "line 5: got \"up\"; allowed: a number, or an empty cell"),
+            (format!("{HEAD}img7.png,1,2,1\n"), "line 5: got \"img7.png\"; allowed: the frame's number"),
+            (format!("{HEAD}3,1,2,1\n3,1,2,1\n"), "line 6: got frame 3 after frame 3; frame numbers must rise"),
+            (
+                format!("{HEAD}3,1,2,1\n,1,2,1\n"),
+                "line 6: got a row without a frame number; only the first may have none",
+            ),
+            (format!("{HEAD}NaN,,,\n0,1,2,1\n"), "line 6: got a row before frame 0; frame numbers begin at 0"),
+        ] {
+            assert_eq!(read(&text), Err(expected.to_owned()), "{text}");
+        }
+    }
+}

@@ -216,3 +216,87 @@ impl Calibrating {
         Calibration { ece: (all > 0).then(|| apart / all as f64), bins: self.0.iter().enumerate().map(bin).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fit::fit;
+    use super::super::made;
+    use super::*;
+
+    /// First frame, last frame and whether it lasts, of each mistake.
+    fn runs(words: &[&str]) -> Vec<(usize, usize, bool)> {
+        let (film, verdicts) = made::verdicts(words);
+        mistakes(&film, &verdicts).iter().map(|run| (run.first, run.last, run.lasts(&film))).collect()
+    }
+
+    #[test]
+    fn accuracy_is_of_names_and_coverage_of_animals_in_view() {
+        let (_, verdicts) = made::verdicts(&["+++b?-.."]);
+        let mut tally = Tally::default();
+        verdicts.iter().flatten().for_each(|verdict| tally.add(*verdict));
+        assert_eq!((tally.accuracy(), tally.coverage(), tally.strict()), (Some(0.75), Some(4.0 / 6.0), Some(0.5)));
+    }
+
+    #[test]
+    fn each_animal_is_judged_by_its_own_pose_whatever_the_name() {
+        let (a, b, c) = (made::animal(0, 0.0), made::animal(1, 100.0), made::animal(2, 200.0));
+        let poses = vec![made::pose(Some(1), 0.0), made::pose(Some(1), 101.0), made::pose(None, 200.0)];
+        let film = made::film(4, vec![(vec![a, b, c, made::hidden(3)], poses)]);
+        let fitted = fit(&film.frames[0], 10.0);
+        let expected = [Verdict::Wrong(1), Verdict::Right, Verdict::Withheld, Verdict::OutOfSight];
+        assert_eq!(verdicts(&film.frames[0], &fitted, 0), expected);
+    }
+
+    #[test]
+    fn a_second_of_a_wrong_name_does_not_last_and_a_frame_more_does() {
+        assert_eq!(runs(&["++bbbbbbbbbb++"]), [(2, 11, false)]);
+        assert_eq!(runs(&["++bbbbbbbbbbb+"]), [(2, 12, true)]);
+    }
+
+    #[test]
+    fn only_the_right_name_ends_a_mistake_at_once() {
+        assert_eq!(runs(&["bb?-.cc"]), [(0, 6, false)]);
+        assert_eq!(runs(&["bb+bb"]), [(0, 1, false), (3, 4, false)]);
+    }
+
+    #[test]
+    fn more_than_a_second_without_a_wrong_name_ends_a_mistake() {
+        assert_eq!(runs(&["b.........b"]), [(0, 10, true)]);
+        assert_eq!(runs(&["b..........b"]), [(0, 0, false), (11, 11, false)]);
+    }
+
+    #[test]
+    fn a_swap_is_two_mistakes_and_one_incident() {
+        let (film, verdicts) = made::verdicts(&["+bbbb++++b", "+aaaa+++++"]);
+        let mistakes = mistakes(&film, &verdicts);
+        assert_eq!((mistakes.len(), incidents(mistakes.iter())), (3, 2));
+    }
+
+    #[test]
+    fn probabilities_that_are_kept_have_no_error_and_boasts_have() {
+        let film = |right: u16| {
+            let frame = |number: u16| {
+                let mut pose = made::pose(Some(u16::from(number >= right)), 0.0);
+                pose.names[0].as_mut().expect("a name").p = Some(0.75);
+                (vec![made::animal(0, 0.0), made::hidden(1)], vec![pose])
+            };
+            made::film(2, (0..4).map(frame).collect())
+        };
+        let ece = |film: &Film| {
+            let mut calibrating = Calibrating::default();
+            film.frames.iter().for_each(|frame| calibrating.add(frame, &fit(frame, 10.0), 0));
+            calibrating.calibration()
+        };
+        assert_eq!((ece(&film(3)).ece, ece(&film(1)).ece, ece(&film(0)).ece), (Some(0.0), Some(0.5), Some(0.75)));
+        let bin = ece(&film(3)).bins[11];
+        assert_eq!((bin.names, bin.right, bin.mean_p), (4, Some(0.75), Some(0.75)));
+    }
+
+    #[test]
+    fn names_without_a_probability_are_not_calibrated() {
+        let film = made::film(1, vec![(vec![made::animal(0, 0.0)], vec![made::pose(Some(0), 0.0)])]);
+        let mut calibrating = Calibrating::default();
+        calibrating.add(&film.frames[0], &fit(&film.frames[0], 10.0), 0);
+        assert_eq!(calibrating.calibration().ece, None);
+    }
+}

@@ -14,14 +14,6 @@ impl Table {
         Self { rows, columns, values: vec![0.0; rows * columns] }
     }
 
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    pub(super) fn columns(&self) -> usize {
-        self.columns
-    }
-
     /// 0 outside.
     pub(super) fn get(&self, row: usize, column: usize) -> f64 {
         if column >= self.columns { 0.0 } else { self.values.get(row * self.columns + column).copied().unwrap_or(0.0) }

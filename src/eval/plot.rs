@@ -158,3 +158,41 @@ fn axis(svg: &mut String, film: &Film, y: usize) {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::evaluate;
+    use super::super::made::{animal, film, hidden, pose};
+    use super::*;
+
+    fn drawn(frames: usize, wrong: usize) -> String {
+        let frame = |index: usize| match index {
+            0..10 => (vec![hidden(0), animal(1, 0.0)], vec![pose(Some(1), 0.0)]),
+            _ => (vec![animal(0, 50.0), animal(1, 0.0)], vec![pose(Some(u16::from(index == wrong)), 50.0)]),
+        };
+        let mut film = film(2, (0..frames).map(frame).collect());
+        film.names[0] = "<A>".to_owned();
+        plot(&film, &evaluate(&film).expect("figures"))
+    }
+
+    #[test]
+    fn a_single_wrong_frame_of_a_long_film_is_drawn() {
+        let svg = drawn(9_000, 8_999);
+        assert!(svg.contains("width=\"3.0\" height=\"31\" fill=\"#c2185b\""), "{svg}");
+        assert!(svg.contains("from frame 8999: called B for 0.10 s"), "{svg}");
+    }
+
+    #[test]
+    fn names_cannot_break_the_picture() {
+        let svg = drawn(100, 50);
+        assert!(svg.contains("&lt;A&gt;") && !svg.contains("<A>"), "{svg}");
+    }
+
+    #[test]
+    fn each_state_has_its_colour() {
+        let svg = drawn(100, 50);
+        for (colour, _) in [HIDDEN, RIGHT, NOT_FOUND].map(|look| LOOKS[look]) {
+            assert!(svg.matches(colour).count() >= 2, "{colour}: {svg}");
+        }
+    }
+}

@@ -125,3 +125,40 @@ fn seen_pose(given: &GivenPose) -> Pose {
     pose.score = if count > 0.0 { sum / count } else { 0.0 };
     pose
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fit::fit;
+    use super::super::made::{KEYPOINTS, animal, film, pose};
+    use super::*;
+
+    fn figures(offsets: [f32; 3], seen: [bool; 3]) -> Points {
+        let mut given = pose(Some(0), 0.0);
+        for ((point, offset), seen) in given.points.iter_mut().zip(offsets).zip(seen) {
+            let point = point.as_mut().expect("a point");
+            point.keypoint.at.y += offset;
+            point.seen = seen;
+        }
+        // The second animal is in view and was not found.
+        let film = film(2, vec![(vec![animal(0, 0.0), animal(1, 500.0)], vec![given])]);
+        let mut pointing = Pointing::new(&film);
+        pointing.add(&film.frames[0], &fit(&film.frames[0], 100.0), 100.0);
+        pointing.figures(&film)
+    }
+
+    #[test]
+    fn what_lies_near_enough_is_found() {
+        let got = figures([0.0, 8.0, 20.0], [true; 3]);
+        assert_eq!((got.visible, got.given), (6, 3));
+        assert_eq!((got.rmse_px, got.rmse_within_15_px), (Some((464.0_f64 / 3.0).sqrt()), Some(32.0_f64.sqrt())));
+        assert_eq!(got.pck, [Some(1.0 / 6.0), Some(2.0 / 6.0), Some(0.5)]);
+        assert_eq!((got.pck_of_given[0], got.recall_15_px), (Some(1.0 / 3.0), Some(2.0 / 6.0)));
+        assert_eq!(got.rmse_px_by_keypoint[KEYPOINTS[2]], Some(20.0));
+    }
+
+    #[test]
+    fn a_predicted_place_is_no_finding() {
+        let got = figures([0.0, 3.0, 0.0], [true, false, true]);
+        assert_eq!((got.given, got.rmse_px, got.predicted, got.predicted_rmse_px), (2, Some(0.0), 1, Some(3.0)));
+    }
+}

@@ -11,7 +11,7 @@ const HUDDLE: f64 = 1.0;
 /// A chase has another's centre within this, body lengths.
 const CHASE: f64 = 2.0;
 /// Slower than this is slow, body lengths a second.
-const SLOW: f64 = 0.5;
+const SLOW: f64 = 1.0;
 /// Faster than this is fast, body lengths a second.
 const FAST: f64 = 2.0;
 /// Speed is measured from this long before to this long after, seconds.
@@ -130,4 +130,57 @@ fn touch(one: &TrueAnimal, other: &TrueAnimal, body: &[bool], body_length_px: f6
     };
     let others = places(other);
     places(one).iter().any(|a| others.iter().any(|b| f64::from(a.distance(*b)) <= TOUCH * body_length_px))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::film::FilmFrame;
+    use super::super::made::{animal, covered, film, hidden, verdicts};
+    use super::*;
+
+    /// Two animals, whose noses are at these places, frame by frame.
+    fn two(places: impl Iterator<Item = (f32, f32)>) -> Film {
+        film(2, places.map(|(a, b)| (vec![animal(0, a), animal(1, b)], vec![])).collect())
+    }
+
+    #[test]
+    fn who_lies_close_and_still_is_in_a_huddle() {
+        let doing = doings(&two((0..20).map(|_| (0.0, 9.0))), 10.0, &[])[10][0];
+        assert!(doing.huddle && !doing.chase && doing.touches == 2, "{doing:?}");
+        assert!(!doings(&two((0..20).map(|_| (0.0, 11.0))), 10.0, &[])[10][0].huddle);
+    }
+
+    #[test]
+    fn who_runs_close_to_another_is_in_a_chase() {
+        let run = |from: f32| move |frame: i32| from + 3.0 * frame as f32;
+        let doing = doings(&two((0..20).map(|frame| (run(0.0)(frame), run(18.0)(frame)))), 10.0, &[])[10][1];
+        assert!(doing.chase && !doing.huddle && doing.touches == 0, "{doing:?}");
+        let alone = doings(&two((0..20).map(|frame| (run(0.0)(frame), 30.0))), 10.0, &[]);
+        assert!(alone.iter().flatten().all(|doing| !doing.chase));
+    }
+
+    #[test]
+    fn who_was_away_for_a_second_comes_out() {
+        let found = |words| exits(&verdicts(&[words]).0).iter().map(|exit| exit.frame).collect::<Vec<_>>();
+        assert_eq!(found("+++..........+++"), [13]);
+        assert!(found("+++.........++++").is_empty());
+    }
+
+    #[test]
+    fn an_exit_begins_when_enough_is_in_view_and_lasts_two_seconds() {
+        let mut film = verdicts(&["..........++++++++++++++++++++++++++++++"]).0;
+        let peeking = FilmFrame { truth: vec![covered(0, 0.0)], ..film.frames[10].clone() };
+        film.frames[10] = peeking;
+        let exits = exits(&film);
+        assert_eq!(exits, [Exit { animal: 0, frame: 11 }]);
+        let doings = doings(&film, 10.0, &exits);
+        let marked: Vec<_> = (0..40).filter(|index| doings[*index][0].exit).collect();
+        assert_eq!((marked.first(), marked.last()), (Some(&11), Some(&31)));
+    }
+
+    #[test]
+    fn nobody_is_beside_who_is_hidden() {
+        let film = film(2, vec![(vec![animal(0, 0.0), hidden(1)], vec![]); 5]);
+        assert_eq!(doings(&film, 10.0, &[]), vec![vec![Doing::default(); 2]; 5]);
+    }
 }

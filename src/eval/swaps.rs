@@ -81,3 +81,56 @@ pub(super) fn judge_exits(film: &Film, exits: &[Exit], verdicts: &[Vec<Verdict>]
     figures.right_share = share(figures.right_within, figures.exits);
     figures
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::made;
+    use super::super::names::mistakes;
+    use super::*;
+
+    /// Whether the first mistake is a drift, where A and B touch in the frames marked `x`.
+    fn drift(words: &[&str], touches: &str) -> bool {
+        let (film, verdicts) = made::verdicts(words);
+        let doing =
+            |touch| [2, 1].map(|other| Doing { touches: if touch == b'x' { other } else { 0 }, ..Doing::default() });
+        let doings: Vec<Vec<Doing>> = touches.bytes().map(|touch| doing(touch).to_vec()).collect();
+        is_drift(&film, &mistakes(&film, &verdicts)[0], &verdicts, &doings)
+    }
+
+    #[test]
+    fn a_name_that_slides_over_in_a_contact_is_a_drift() {
+        assert!(drift(&["++-----", "++aaaaa"], ".xx...."));
+        assert!(drift(&["++--????", "++--aaaa"], "x......."));
+    }
+
+    #[test]
+    fn an_exchange_and_a_mistake_far_from_a_contact_are_none() {
+        assert!(!drift(&["++bbbbb", "++aaaaa"], ".xx...."));
+        assert!(!drift(&["++-----", "++aaaaa"], "......."));
+        assert!(!drift(&["+++++++++----", "+++++++++aaaa"], "xx..........."));
+    }
+
+    fn out(words: &str) -> Exits {
+        let (film, verdicts) = made::verdicts(&[words]);
+        let exits = super::super::setting::exits(&film);
+        judge_exits(&film, &exits, &verdicts)
+    }
+
+    #[test]
+    fn a_name_within_half_a_second_is_in_time() {
+        let told = |words| {
+            let Exits { exits, right_within, right_at_end, wrong_at_end, none_at_end, .. } = out(words);
+            (exits, right_within, [right_at_end, wrong_at_end, none_at_end])
+        };
+        assert_eq!(told("..........--b--+++"), (1, 1, [1, 0, 0]));
+        assert_eq!(told("..........------+++"), (1, 0, [0, 0, 1]));
+        assert_eq!(told("..........+bbbbb+++"), (1, 1, [0, 1, 0]));
+    }
+
+    #[test]
+    fn who_hides_again_at_once_is_not_asked() {
+        let brief = out("..........--.......");
+        assert_eq!((brief.exits, brief.brief, brief.right_share), (0, 1, None));
+        assert_eq!(out("..........+........").right_share, Some(1.0));
+    }
+}

@@ -18,6 +18,22 @@ pub struct Tracking {
     pub idp: Option<f64>,
     /// See `idf1`.
     pub idr: Option<f64>,
+    /// By TrackEval's rule: a pair of the frame before goes before all others.
+    #[serde(flatten)]
+    pub clear: Clear,
+    /// By py-motmetrics' rule: the last pair of an animal goes before all others, however long ago it was.
+    pub carried: Clear,
+    /// Higher order tracking accuracy, 0 to 1, and its two sides.
+    pub hota: f64,
+    /// Detection accuracy.
+    pub det_a: f64,
+    /// Association accuracy.
+    pub ass_a: f64,
+}
+
+/// CLEAR MOT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Clear {
     /// At most 1.
     pub mota: Option<f64>,
     /// Poses that are no animal.
@@ -26,12 +42,6 @@ pub struct Tracking {
     pub misses: u64,
     /// An animal's pose has another identity than its pose before.
     pub switches: u64,
-    /// Higher order tracking accuracy, 0 to 1, and its two sides.
-    pub hota: f64,
-    /// Detection accuracy.
-    pub det_a: f64,
-    /// Association accuracy.
-    pub ass_a: f64,
 }
 
 /// One frame: animals that count, predicted identities, how well they fit.
@@ -83,31 +93,10 @@ impl Following {
         self.frames.push(Frame { animals, ids, similarity });
     }
 
-    /// One line a frame and pair, for a check by others: frame, animal, identity, similarity; -1 for nobody.
-    pub(super) fn similarities(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::from("frame,animal,id,similarity\n");
-        for (number, frame) in self.frames.iter().enumerate() {
-            for (row, animal) in frame.animals.iter().enumerate() {
-                for (column, id) in frame.ids.iter().enumerate() {
-                    // Writing to a string cannot fail.
-                    let _ = writeln!(text, "{number},{animal},{id},{}", frame.similarity.get(row, column));
-                }
-                if frame.ids.is_empty() {
-                    let _ = writeln!(text, "{number},{animal},-1,0");
-                }
-            }
-            for id in frame.ids.iter().filter(|_| frame.animals.is_empty()) {
-                let _ = writeln!(text, "{number},-1,{id},0");
-            }
-        }
-        text
-    }
-
     pub(super) fn figures(&self) -> Tracking {
         let counts = self.counts();
         let mut figures = self.hota(&counts);
-        self.clear(&mut figures);
+        (figures.clear, figures.carried) = (self.clear(false), self.clear(true));
         self.identity(&counts, &mut figures);
         figures
     }
@@ -137,29 +126,21 @@ impl Following {
         figures.idf1 = ratio(right, (truth + predicted) / 2.0);
     }
 
-    /// Frame by frame, where a pair of the frame before goes before all others.
-    fn clear(&self, figures: &mut Tracking) {
+    /// Frame by frame. A pair that goes on has precedence: with `carried` one of any frame before, else of the last frame alone.
+    fn clear(&self, carried: bool) -> Clear {
+        let mut figures = Clear::default();
         let mut last: Vec<Option<usize>> = vec![None; self.animals];
         let mut before: Vec<Option<usize>> = vec![None; self.animals];
         let (mut matched, mut truth) = (0, 0);
         for frame in &self.frames {
-            let (animals, ids) = (frame.animals.len(), frame.ids.len());
-            truth += animals as u64;
+            let (animals, ids) = (frame.animals.len() as u64, frame.ids.len() as u64);
+            truth += animals;
             if animals == 0 || ids == 0 {
-                figures.false_positives += ids as u64;
-                figures.misses += animals as u64;
+                figures.false_positives += ids;
+                figures.misses += animals;
                 continue;
             }
-            let mut worth = Table::new(animals, ids);
-            for (row, animal) in frame.animals.iter().enumerate() {
-                for (column, id) in frame.ids.iter().enumerate() {
-                    let similarity = frame.similarity.get(row, column);
-                    if similarity >= SAME - f64::EPSILON {
-                        let kept = if before[*animal] == Some(*id) { 1000.0 } else { 0.0 };
-                        worth.set(row, column, kept + similarity);
-                    }
-                }
-            }
+            let worth = if carried { worth_carried(frame, &last) } else { worth(frame, &before) };
             before.fill(None);
             let mut pairs = 0;
             for (row, column) in pair(&worth).into_iter().enumerate() {
@@ -170,11 +151,11 @@ impl Following {
                 (last[animal], before[animal]) = (Some(id), Some(id));
             }
             matched += pairs;
-            figures.misses += animals as u64 - pairs;
-            figures.false_positives += ids as u64 - pairs;
+            figures.misses += animals - pairs;
+            figures.false_positives += ids - pairs;
         }
         let right = matched as f64 - figures.false_positives as f64 - figures.switches as f64;
-        figures.mota = ratio(right, truth as f64);
+        Clear { mota: ratio(right, truth as f64), ..figures }
     }
 
     /// Pairs by similarity and by how often animal and identity go together in the whole film; then accuracy of detection and of
@@ -260,10 +241,119 @@ struct Counts {
     ids: Vec<f64>,
 }
 
+/// What each pair is worth to TrackEval: a pair of the frame before most, then the greatest sum of similarities.
+fn worth(frame: &Frame, before: &[Option<usize>]) -> Table {
+    let mut worth = Table::new(frame.animals.len(), frame.ids.len());
+    for (row, animal) in frame.animals.iter().enumerate() {
+        for (column, id) in frame.ids.iter().enumerate() {
+            let similarity = frame.similarity.get(row, column);
+            if similarity >= SAME - f64::EPSILON {
+                worth.set(row, column, similarity + if before[*animal] == Some(*id) { 1000.0 } else { 0.0 });
+            }
+        }
+    }
+    worth
+}
+
+/// The same to py-motmetrics: last pairs stay, animal by animal; of the rest as many pairs as can be, then their similarity.
+fn worth_carried(frame: &Frame, last: &[Option<usize>]) -> Table {
+    let mut worth = Table::new(frame.animals.len(), frame.ids.len());
+    let same = |row: usize, column: usize| frame.similarity.get(row, column) >= SAME;
+    let (mut rows, mut columns) = (vec![false; frame.animals.len()], vec![false; frame.ids.len()]);
+    for (row, animal) in frame.animals.iter().enumerate() {
+        let column = frame.ids.iter().position(|id| last[*animal] == Some(*id));
+        if let Some(column) = column.filter(|column| !columns[*column] && same(row, *column)) {
+            (rows[row], columns[column]) = (true, true);
+            worth.set(row, column, 1.0);
+        }
+    }
+    for row in (0..rows.len()).filter(|row| !rows[*row]) {
+        for column in (0..columns.len()).filter(|column| !columns[*column] && same(row, *column)) {
+            worth.set(row, column, 1000.0 + frame.similarity.get(row, column));
+        }
+    }
+    worth
+}
+
 fn alpha(step: usize) -> f64 {
     0.05 * (step + 1) as f64
 }
 
 fn ratio(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::film::GivenPose;
+    use super::super::fit::fit;
+    use super::super::made::{animal, film, hidden, pose};
+    use super::*;
+
+    /// A at 0 and B at 100 in each frame.
+    fn figures(poses: &[Vec<GivenPose>]) -> Tracking {
+        let frames = poses.iter().map(|poses| (vec![animal(0, 0.0), animal(1, 100.0)], poses.clone()));
+        of(&film(2, frames.collect()))
+    }
+
+    fn of(film: &Film) -> Tracking {
+        let mut following = Following::new(film, 0);
+        film.frames.iter().for_each(|frame| following.add(frame, &fit(frame, 10.0)));
+        following.figures()
+    }
+
+    fn both(a: u16, b: u16) -> Vec<GivenPose> {
+        vec![pose(Some(a), 0.0), pose(Some(b), 100.0)]
+    }
+
+    #[test]
+    fn all_right_is_one() {
+        let got = figures(&[both(0, 1), both(0, 1)]);
+        assert_eq!((got.idf1, got.clear.mota, got.clear.switches), (Some(1.0), Some(1.0), 0));
+        assert!((got.hota - 1.0).abs() < 1e-12 && (got.det_a - 1.0).abs() < 1e-12, "{got:?}");
+    }
+
+    #[test]
+    fn names_that_swap_halfway_are_half_right() {
+        let got = figures(&[both(0, 1), both(0, 1), both(1, 0), both(1, 0)]);
+        assert_eq!((got.idf1, got.clear.switches, got.clear.mota), (Some(0.5), 2, Some(0.75)));
+        // Each animal shares half its frames with each name: 2 of 4 + 4 - 2.
+        assert!((got.ass_a - 1.0 / 3.0).abs() < 1e-12 && (got.det_a - 1.0).abs() < 1e-12, "{got:?}");
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_too_much_is_told_apart() {
+        let got = figures(&[both(0, 1), vec![pose(Some(0), 0.0)], [both(0, 1), vec![pose(Some(2), 300.0)]].concat()]);
+        assert_eq!((got.clear.misses, got.clear.false_positives, got.clear.switches), (1, 1, 0));
+        assert_eq!((got.idr, got.idp, got.clear.mota), (Some(5.0 / 6.0), Some(5.0 / 6.0), Some(4.0 / 6.0)));
+    }
+
+    #[test]
+    fn without_a_name_the_track_is_followed() {
+        let tracked = |track| GivenPose { track, ..pose(None, 0.0) };
+        let one = |track| (vec![animal(0, 0.0)], vec![tracked(track)]);
+        assert_eq!(of(&film(1, vec![one(Some(7)), one(Some(7))])).idf1, Some(1.0));
+        let got = of(&film(1, vec![one(None), one(None)]));
+        assert_eq!((got.idf1, got.clear.switches), (Some(0.5), 1));
+    }
+
+    #[test]
+    fn of_two_with_the_same_name_the_second_is_somebody_else() {
+        assert_eq!(figures(&[both(0, 0), both(0, 1)]).idf1, Some(0.75));
+    }
+
+    #[test]
+    fn a_pair_is_carried_over_a_gap_by_one_rule_and_not_by_the_other() {
+        // A's own pose goes missing for a frame and comes back further off than another's.
+        let frame = |poses: &[GivenPose]| (vec![animal(0, 0.0)], poses.to_vec());
+        let (own, off, other) = (pose(Some(0), 0.0), pose(Some(0), 3.0), pose(Some(1), 1.0));
+        let got = of(&film(1, vec![frame(&[own]), frame(&[pose(Some(0), 99.0)]), frame(&[off, other])]));
+        assert_eq!((got.clear.switches, got.carried.switches), (1, 0));
+    }
+
+    #[test]
+    fn nobody_and_nothing_is_no_figure() {
+        let got = of(&film(1, vec![(vec![hidden(0)], vec![])]));
+        assert_eq!((got.idf1, got.clear.mota, got.hota), (None, None, 0.0));
+    }
 }

@@ -1,6 +1,6 @@
 //! `coats.toml`: the animals of an arena by the colour of their coats; `arenad enrol` writes it.
 
-use super::{ModelError, WrittenIdentity, verify};
+use super::{Followed, ModelError, WrittenIdentity, verify};
 use crate::handover::MAX_ANIMALS;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub struct Coats {
     pub identities: Vec<WrittenIdentity>,
     /// One for each animal, at most `MAX_ANIMALS`.
     pub coats: Vec<WrittenCoat>,
+    /// What became of them before this start, in their order, where that is known.
+    pub followed: Vec<Option<Followed>>,
 }
 
 /// `coats.toml` as it is written; nothing in it has a default.
@@ -91,7 +93,7 @@ impl Coats {
         }
         let identities =
             written.list.iter().map(|coat| WrittenIdentity { name: coat.name.clone(), colour: coat.colour.clone() });
-        Ok(Self { file: file.to_owned(), identities: identities.collect(), coats: written.list })
+        Ok(Self { file: file.to_owned(), identities: identities.collect(), coats: written.list, followed: Vec::new() })
     }
 }
 
@@ -128,7 +130,7 @@ fn complaint(written: &WrittenCoats) -> Option<(String, String)> {
         if !verify::is_colour(&coat.colour) {
             return say("coat.colour", format!("got the colour {:?}; allowed: #rrggbb", coat.colour));
         }
-        if !coat.tint.iter().all(|value| value.abs() <= TINT_MAX) {
+        if !is_tint(&coat.tint) {
             return say(
                 "coat.tint",
                 format!("got {:?}; allowed: three numbers from -{TINT_MAX} to {TINT_MAX}", coat.tint),
@@ -142,8 +144,13 @@ fn complaint(written: &WrittenCoats) -> Option<(String, String)> {
     None
 }
 
+/// Three numbers that a tint can have.
+pub(super) fn is_tint(tint: &[f32; 3]) -> bool {
+    tint.iter().all(|value| value.abs() <= TINT_MAX)
+}
+
 /// Symmetric, positive definite (Sylvester's criterion) and finite.
-fn is_covariance(m: &[[f32; 3]; 3]) -> bool {
+pub(super) fn is_covariance(m: &[[f32; 3]; 3]) -> bool {
     let sane = m.iter().flatten().all(|value| value.abs() <= TINT_MAX);
     let symmetric = (0..3).all(|i| (0..i).all(|j| (m[i][j] - m[j][i]).abs() <= 1e-6));
     let m = m.map(|row| row.map(f64::from));

@@ -3,6 +3,7 @@
 use super::coat::{Coat, Spread, apart};
 use super::colour::Tint;
 use crate::handover::MAX_ANIMALS;
+use crate::model;
 use heapless::Vec;
 
 /// A coat as enrolled is worth this many seconds of looking at it; so fast it first takes an arena's own light in.
@@ -55,6 +56,38 @@ impl Follower {
         &self.coats
     }
 
+    /// What became of each coat.
+    pub fn became(&self) -> Vec<model::Followed, MAX_ANIMALS> {
+        let one = |(followed, coat): (&Followed, &Coat)| model::Followed {
+            tint: coat.tint,
+            spread: followed.spread,
+            seen_s: followed.seen_s,
+        };
+        self.followed.iter().zip(&self.coats).map(one).collect()
+    }
+
+    /// Takes up what the coats had become, all or none of them; says whether they may stand so.
+    pub fn recall(&mut self, known: &[Option<model::Followed>]) -> bool {
+        let mut next = self.clone();
+        for ((followed, coat), known) in next.followed.iter_mut().zip(&mut next.coats).zip(known) {
+            let Some(known) = known else { continue };
+            let home = &followed.home_spread;
+            if (0..3).any(|i| known.spread[i][i] > widest(home, i)) {
+                return false;
+            }
+            followed.spread = scattered(&known.spread, home, &[0.0; 3], 0.0);
+            followed.seen_s = known.seen_s.max(0.0);
+            *coat = Coat::new(known.tint, &followed.spread);
+        }
+        let stands = next.coats.iter().enumerate().all(|(index, coat)| {
+            next.within(index, &coat.tint, LEASH) && next.others(index, &coat.tint).all(|way| way.now >= way.least)
+        });
+        if stands {
+            *self = next;
+        }
+        stands
+    }
+
     /// Takes in that coat `index` surely looked like `tint`, `seconds` after the frame before; says whether it was followed.
     pub fn take(&mut self, index: usize, tint: &Tint, seconds: f64) -> bool {
         let (Some(followed), Some(coat)) = (self.followed.get(index), self.coats.get(index)) else { return false };
@@ -97,20 +130,38 @@ impl Follower {
         near && (others().next().is_some() || (0..3).all(|i| (tint[i] - own.home[i]).abs() <= LEASH_ALONE[i]))
     }
 
-    /// A coat may go there: it stays in its neighbourhood and away from the others.
+    /// A coat may go there: it stays in its neighbourhood and away from the others. A way out of too near a place is open.
     fn may_stand(&self, index: usize, tint: &Tint) -> bool {
-        let Some(own) = self.followed.get(index) else { return false };
         self.within(index, tint, LEASH)
-            && self.followed.iter().zip(&self.coats).enumerate().all(|(number, (other, coat))| {
-                let enrolled = apart((&own.home, &own.home_spread), (&other.home, &other.home_spread));
-                let now = apart((tint, &own.home_spread), (&coat.tint, &other.home_spread));
-                let before = self.coats.get(index).map_or(0.0, |coat_now| {
-                    apart((&coat_now.tint, &own.home_spread), (&coat.tint, &other.home_spread))
-                });
-                // A way out of too near a place is always open.
-                number == index || now >= MARGIN * enrolled || now >= before
-            })
+            && self.others(index, tint).all(|way| way.now >= way.least || way.now >= way.before)
     }
+
+    /// How far each other coat is from coat `index`, were it at `tint`.
+    fn others(&self, index: usize, tint: &Tint) -> impl Iterator<Item = Way> {
+        let own = self.followed.get(index).zip(self.coats.get(index));
+        let others = self.followed.iter().zip(&self.coats).enumerate().filter(move |(number, _)| *number != index);
+        others.filter_map(move |(_, (other, coat))| {
+            let (own, own_coat) = own?;
+            let away = |at: &Tint, from: &Tint| apart((at, &own.home_spread), (from, &other.home_spread));
+            Some(Way {
+                now: away(tint, &coat.tint),
+                before: away(&own_coat.tint, &coat.tint),
+                least: MARGIN * away(&own.home, &other.home),
+            })
+        })
+    }
+}
+
+/// The way between two coats, standard deviations as enrolled.
+struct Way {
+    now: f32,
+    before: f32,
+    least: f32,
+}
+
+/// The largest variance that a coat may come to have in one part of the tint.
+fn widest(home: &Spread, part: usize) -> f32 {
+    home[part][part].max(4.0 * SCATTER_LEAST[part] * SCATTER_LEAST[part])
 }
 
 /// The covariance with one more picture in it, `step` off the middle: never narrower than pictures scatter nor wider than enrolled.
@@ -119,7 +170,7 @@ fn scattered(spread: &Spread, home: &Spread, step: &Tint, rate: f32) -> Spread {
         std::array::from_fn(|i| std::array::from_fn(|j| spread[i][j] + rate * (step[i] * step[j] - spread[i][j])));
     for i in 0..3 {
         let least = SCATTER_LEAST[i] * SCATTER_LEAST[i];
-        if next[i][i] > home[i][i].max(4.0 * least) {
+        if next[i][i] > widest(home, i) {
             return *spread;
         }
         next[i][i] = next[i][i].max(least);

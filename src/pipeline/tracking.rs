@@ -4,10 +4,12 @@ use super::PipelineError;
 use crate::act::{Actor, Names, RecordedPin, Rules};
 use crate::config::{self, Config};
 use crate::crop::Cropper;
-use crate::handover::{Delivery, Event, Frame, GapReason, Gaps, PictureSize, Poses, Scene, Settled, State, Steps};
+use crate::handover::{
+    Delivery, Event, Frame, GapReason, Gaps, MAX_ANIMALS, PictureSize, Poses, Scene, Settled, State, Steps,
+};
 use crate::infer::{self, Engine};
 use crate::ledger::Ledger;
-use crate::model::{Contract, Precision};
+use crate::model::{Contract, Followed, Precision};
 use crate::paint::Paint;
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
@@ -15,7 +17,20 @@ use crate::space::Letterbox;
 use crate::stamp::Clock;
 use crate::track::{Contacts, Settler, Tracker};
 use crate::zones::Zones;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+/// What became of the coats, in their order; empty until something did.
+pub type Became = Arc<Mutex<heapless::Vec<Followed, MAX_ANIMALS>>>;
+
+/// In so many frames what became of the coats is told once.
+const KEPT_EVERY: u64 = 256;
+
+/// Whoever reads it must not make the line wait.
+fn keep(became: &Became, paint: &Paint) {
+    if let Ok(mut kept) = became.try_lock() {
+        *kept = paint.became();
+    }
+}
 
 /// The parts of the line that the configuration shapes.
 pub struct TrackingParts {
@@ -39,15 +54,20 @@ impl TrackingParts {
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
         let (pin, _record) = RecordedPin::new(clock);
         let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
-        let (tracker, settler) = Self::tracker(config, identities.len())?;
+        let (tracker, settler) = Self::tracker(config, identities.len(), &contract.skeleton())?;
         Ok(Self { tracker, contacts: Contacts::new(&config.tracker), settler, actor })
     }
 
-    /// The tracker and what settles its scenes, alone, for a model that knows so many identities.
-    pub fn tracker(config: &Config, identities: usize) -> Result<(Tracker, Settler), PipelineError> {
+    /// The tracker and what settles its scenes, alone, for a model that knows so many identities and whose skeleton links these
+    /// keypoints, by their indexes.
+    pub fn tracker(
+        config: &Config,
+        identities: usize,
+        skeleton: &[[usize; 2]],
+    ) -> Result<(Tracker, Settler), PipelineError> {
         let zones = Zones::new(&config.zones)?;
         let settler = Settler::new(config.tracker, identities, zones.clone());
-        Ok((Tracker::new(config.tracker, identities, zones), settler))
+        Ok((Tracker::new(config.tracker, identities, zones, skeleton), settler))
     }
 }
 
@@ -62,6 +82,8 @@ pub struct Tracking {
     poses: Poses,
     /// Nothing where the arena's coats are not known.
     paint: Option<Paint>,
+    /// What became of the coats, for those who keep it.
+    became: Became,
     tracker: Tracker,
     contacts: Contacts,
     settler: Settler,
@@ -92,10 +114,11 @@ impl Tracking {
             reader: PoseReader::new(contract)?,
             poses: Poses::new(),
             paint: Paint::new(contract),
+            became: Became::default(),
             tracker: parts.tracker,
             contacts: parts.contacts,
             settler: parts.settler,
-            named: !contract.written.identities.is_empty(),
+            named: !contract.animals().is_empty(),
             actor: parts.actor,
             failed: Gaps::default(),
             clock,
@@ -139,6 +162,9 @@ impl Tracking {
         let scene = self.tracker.advance(&self.poses, frame.stamp, &gaps);
         if let Some(paint) = &mut self.paint {
             paint.follow(&scene);
+            if frame.stamp.frame.is_multiple_of(KEPT_EVERY) {
+                keep(&self.became, paint);
+            }
         }
         self.cropper.found(&scene);
         let mut events = self.tracker.events().clone();
@@ -191,8 +217,16 @@ impl Tracking {
         }
     }
 
+    /// Where what became of the coats can be read while the line runs.
+    pub fn became(&self) -> Became {
+        Arc::clone(&self.became)
+    }
+
     /// Frames that failed after the last scene.
     pub fn finish(&mut self) -> Gaps {
+        if let Some(paint) = &self.paint {
+            keep(&self.became, paint);
+        }
         std::mem::take(&mut self.failed)
     }
 

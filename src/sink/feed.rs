@@ -3,7 +3,7 @@
 use crate::config::ZoneArea;
 use crate::handover::{Delivery, Line, Offer, Settled, Taken};
 use crate::ledger::Ledger;
-use crate::sink::wire::{BrokerReport, CameraReport, Names, Rates, Reading, StatsMessage};
+use crate::sink::wire::{BoardMessage, BrokerReport, CameraReport, Names, Rates, Reading, StatsMessage};
 use crate::stamp::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -98,6 +98,8 @@ pub struct Known {
     pub camera: watch::Receiver<CameraReport>,
     /// The broker connection's state.
     pub broker: watch::Receiver<BrokerReport>,
+    /// The machine's heat and power.
+    pub board: watch::Receiver<BoardMessage>,
     /// Pages connected.
     pub viewers: Arc<AtomicUsize>,
 }
@@ -125,6 +127,8 @@ impl Statistics {
         let camera = self.known.camera.borrow().state;
         let broker = self.known.broker.borrow().state;
         let states = (camera, broker, self.known.viewers.load(Relaxed));
-        StatsMessage::new(&self.known.about.names, &self.known.ledger, states, rates, (self.known.clock.wall(), now))
+        let board = self.known.board.borrow().clone();
+        let times = (self.known.clock.wall(), now);
+        StatsMessage::new(&self.known.about.names, &self.known.ledger, states, rates, times).with_board(board)
     }
 }

@@ -3,6 +3,7 @@
 use crate::config;
 use crate::handover::{Delivery, Settled};
 use crate::ledger::Ledger;
+use crate::sink::board::BoardReader;
 use crate::sink::feed::{About, Feed, Item, Known};
 use crate::sink::mqtt::{MqttError, MqttSink};
 use crate::sink::web::{Door, WebError, WebSink};
@@ -61,6 +62,7 @@ pub struct NetHandle {
     clock: Clock,
     ledger: Arc<Ledger>,
     closing: watch::Sender<bool>,
+    _board: BoardReader,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -72,12 +74,14 @@ impl NetSinks {
         let (camera, camera_seen) = watch::channel(starting);
         let state = if mqtt.is_some() { BrokerState::Starting } else { BrokerState::Off };
         let (broker, broker_seen) = watch::channel(BrokerReport { state, detail: String::new() });
+        let (board, board_seen) = BoardReader::start()?;
         let known = Known {
             about: Arc::new(about),
             ledger: Arc::clone(&ledger),
             clock,
             camera: camera_seen,
             broker: broker_seen.clone(),
+            board: board_seen,
             viewers: Arc::new(AtomicUsize::new(0)),
         };
         let feed = mqtt.is_some().then(|| Arc::new(Feed::new(SCENES_WAITING)));
@@ -92,7 +96,18 @@ impl NetSinks {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || runtime.block_on(run(mqtt_sink, web_sink, closed));
         let thread = Mutex::new(Some(std::thread::Builder::new().name("net".into()).spawn(run)?));
-        Ok(NetHandle { feed, door, web_addr, camera, broker: broker_seen, clock, ledger, closing, thread })
+        Ok(NetHandle {
+            feed,
+            door,
+            web_addr,
+            camera,
+            broker: broker_seen,
+            clock,
+            ledger,
+            closing,
+            _board: board,
+            thread,
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! What goes over the wire: serde twins of scenes, events, statistics and status, as `docs/asyncapi.yaml` describes them.
 
+mod board;
 mod event;
 mod health;
 mod scene;
 
+pub use board::BoardMessage;
 pub use event::{EventKind, EventMessage};
 pub use health::{
     BrokerReport, BrokerState, CameraReport, CameraState, DaemonState, LatencyMessage, Rates, Reading, StatsMessage,

@@ -12,14 +12,15 @@ mod posture;
 pub use posture::Posture;
 
 use crate::handover::{KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
+use crate::space::InCamera;
 use build::Build;
 use heapless::Vec;
 use posture::{Expected, Frame};
 
 /// Links of a skeleton that are held to their lengths; further ones are left out.
-const MAX_LINKS: usize = 2 * MAX_KEYPOINTS;
+const MAX_LINKS: usize = 32;
 /// A keypoint is given up below this probability that it is its own track's.
-const OWN_MIN: f32 = 0.9;
+const OWN_MIN: f32 = 0.98;
 /// An animal's own build counts once it was learnt for this long, seconds.
 const OWN_BUILD_S: f32 = 5.0;
 /// A name teaches its build from this probability on.
@@ -57,15 +58,16 @@ impl Bodies {
     }
 
     /// Gives up the keypoints that are not clearly their own track's, remembers the others, and learns from bodies that lie alone.
-    /// `size` is the body size in camera pixels, `step_s` the time since the frame before.
-    pub fn check(&mut self, seats: &mut [Seat<'_>], size: f32, step_s: f32) {
+    /// `hidden` are the places where animals without a track were last seen, camera pixels; `size` is the body size in camera
+    /// pixels, `step_s` the time since the frame before.
+    pub fn check(&mut self, seats: &mut [Seat<'_>], hidden: &[InCamera], size: f32, step_s: f32) {
         let mut expected: Vec<Expected, MAX_ANIMALS> = Vec::new();
         for seat in seats.iter_mut().take(MAX_ANIMALS) {
             seat.posture.age(step_s);
             let build = self.of(seat.name);
             let _ = expected.push(seat.posture.expect(build, seat.keypoints.as_deref(), seat.moved, size));
         }
-        self.judge(seats, &expected, size);
+        self.judge(seats, &expected, hidden, size);
         for (seat, expected) in seats.iter_mut().zip(&expected) {
             if let Some(keypoints) = seat.keypoints.as_deref() {
                 seat.posture.remember(expected, keypoints, size);
@@ -83,10 +85,18 @@ impl Bodies {
     }
 
     /// Goes from the keypoints that stray least to those that stray most, so that links lead outwards from what is sure.
-    fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], size: f32) {
+    fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], hidden: &[InCamera], size: f32) {
+        let reach = self.all.reach();
+        let others = |own: usize, at: [f32; 2]| {
+            let seen = expected.iter().enumerate().filter(|(index, other)| *index != own && other.reaches(at)).count();
+            let near = |place: &&InCamera| (place.x / size - at[0]).hypot(place.y / size - at[1]) <= reach;
+            seen + hidden.iter().filter(near).count()
+        };
         let mut judged = KeypointSet::default();
         for k in self.all.steadiest_first() {
-            let fits = contest::fits(&*seats, expected, size, k, |seat, at| self.along_links(seat, k, at, judged, size));
+            let fits = contest::fits(&*seats, expected, size, k, others, |seat, at| {
+                self.along_links(seat, k, at, judged, size)
+            });
             for (seat, own) in seats.iter_mut().zip(contest::own_shares(&fits)) {
                 if let Some(keypoint) = seat.keypoints.as_deref_mut().and_then(|keypoints| keypoints.get_mut(k)) {
                     *keypoint = keypoint.filter(|_| own >= OWN_MIN);
@@ -138,3 +148,6 @@ impl Bodies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,7 +185,7 @@ fn shown(track: &Sighting, identity: Option<Identity>, zone: Option<Zone>) -> An
         centre: Some(track.at),
         zone,
         keypoints: track.keypoints,
-        predicted: if track.seen { KeypointSet::default() } else { KeypointSet::present(&track.keypoints) },
+        predicted: track.predicted,
         vanished: None,
     }
 }

@@ -1,7 +1,7 @@
 //! What one frame said about who is who, as the tracker took it in: enough to weigh the frame again when more is known.
 
 use super::identity::{Belief, Shares};
-use crate::handover::{Identity, Keypoints, MAX_ANIMALS, TrackId};
+use crate::handover::{Identity, KeypointSet, Keypoints, MAX_ANIMALS, TrackId};
 use crate::space::InCamera;
 use heapless::Vec;
 
@@ -57,6 +57,8 @@ pub struct Sighting {
     pub at: InCamera,
     /// Body parts, camera pixels.
     pub keypoints: Keypoints,
+    /// Which of them this frame did not show.
+    pub predicted: KeypointSet,
 }
 
 /// Two tracks that may have exchanged their animals.

@@ -17,6 +17,11 @@ pub(super) fn read(folder: &Path, wanted: &[String]) -> Result<Pictures, String>
         // What no trunk is found by is not asked for.
         parts.retain(|part| Anatomy::of(std::slice::from_ref(part)) != Anatomy::default());
         parts.truncate(MAX_KEYPOINTS);
+        if parts.is_empty() || animals.is_empty() {
+            let what = if animals.is_empty() { "individuals" } else { "body parts that tell where a back is" };
+            let allowed = "allowed: multi-animal labels with a nose, ears, flanks, a back or a tail base";
+            return Err(format!("enrol: labels {}: has no {what}; {allowed}", table.display()));
+        }
         if !wanted.is_empty() {
             // Animals that are not wanted stand in the picture all the same, without a name.
             animals.retain(|animal| wanted.contains(animal));

@@ -30,10 +30,10 @@ const ROWS: &[(&str, Cell)] = &[
     ("HOTA", |kind| percent(Some(kind.tracking.hota))),
     ("  DetA", |kind| percent(Some(kind.tracking.det_a))),
     ("  AssA", |kind| percent(Some(kind.tracking.ass_a))),
-    ("MOTA", |kind| percent(kind.tracking.mota)),
-    ("  false positives", |kind| kind.tracking.false_positives.to_string()),
-    ("  misses", |kind| kind.tracking.misses.to_string()),
-    ("  switches", |kind| kind.tracking.switches.to_string()),
+    ("MOTA", |kind| percent(kind.tracking.clear.mota)),
+    ("  false positives", |kind| kind.tracking.clear.false_positives.to_string()),
+    ("  misses", |kind| kind.tracking.clear.misses.to_string()),
+    ("  switches", |kind| kind.tracking.clear.switches.to_string()),
 ];
 
 /// Parts of the animal-frames.

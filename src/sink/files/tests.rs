@@ -137,6 +137,7 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
     let mut first = scene(3);
     first.gaps.note(crate::handover::Gap { first: 1, last: 2, reason: GapReason::Late });
     first.animals[1] = animal(None);
+    first.animals[1].predicted.insert(0);
     let unseen = Animal {
         track: None,
         state: State::Unseen,
@@ -167,6 +168,9 @@ fn a_scene_reads_back_with_nulls_where_nothing_is_known() {
     assert_eq!(floats(&batch, "x")[..4], [None, Some(1.5), Some(1.5), None]);
     assert_eq!(floats(&batch, "nose_y")[..4], [None, Some(4.25), Some(4.25), None]);
     assert_eq!(batch["tail_score"].null_count(), 5);
+    let nose_seen = batch["nose_seen"].as_boolean();
+    assert_eq!(nose_seen.iter().collect::<Vec<_>>(), [None, Some(true), Some(false), None, None]);
+    assert_eq!(batch["tail_seen"].null_count(), 5);
     let about = ParquetRecordBatchReaderBuilder::try_new(File::open(&files[0]).expect("opens")).expect("is parquet");
     assert_eq!(about.schema().metadata().get("arenad.run").map(String::as_str), Some("2026-11-21T06:33:00.423000Z"));
 }

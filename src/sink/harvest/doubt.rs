@@ -5,7 +5,7 @@
 //! word, a measure in `Watch::measure` and a threshold in `config::Doubts`.
 
 use crate::config::{Doubts, ZoneArea};
-use crate::handover::{Animal, MAX_ANIMALS, MAX_ZONES, Scene, State};
+use crate::handover::{Animal, Keypoint, MAX_ANIMALS, MAX_ZONES, Scene, State};
 use crate::stamp::WallTime;
 use heapless::Vec;
 use std::time::Duration;
@@ -131,7 +131,7 @@ impl Watch {
 
     fn scores(&self, scene: &Scene) -> Option<Doubt> {
         let mean = |animal: &Animal| {
-            let scores = animal.keypoints.iter().flatten().map(|keypoint| keypoint.score).sum::<f32>();
+            let scores = seen_keypoints(animal).flatten().map(|keypoint| keypoint.score).sum::<f32>();
             scores / self.keypoints.max(1) as f32
         };
         below(Reason::Scores, seen(&scene.animals).map(mean), self.doubts.score_min)
@@ -185,8 +185,8 @@ impl Watch {
     fn jump(&self, scene: &Scene) -> Option<Doubt> {
         let limit = self.doubts.jump_px;
         let of_track = |(then, now): (&Animal, &Animal)| {
-            let pairs = then.keypoints.iter().zip(&now.keypoints);
-            pairs.filter_map(|(a, b)| Some(a.as_ref()?.at.distance(b.as_ref()?.at))).fold(0.0, f32::max)
+            let pairs = seen_keypoints(then).zip(seen_keypoints(now));
+            pairs.filter_map(|(a, b)| Some(a?.at.distance(b?.at))).fold(0.0, f32::max)
         };
         let furthest = self.followed(scene).map(of_track).fold(0.0, f32::max);
         (limit > 0.0 && furthest > limit).then(|| Doubt::new(Reason::Jump, furthest, 1.0 - limit / furthest))
@@ -205,6 +205,12 @@ impl Watch {
 
 fn seen(animals: &[Animal]) -> impl Iterator<Item = &Animal> {
     animals.iter().filter(|animal| animal.state == State::Seen)
+}
+
+/// Its keypoints; those that are only predicted are missing.
+fn seen_keypoints(animal: &Animal) -> impl Iterator<Item = Option<Keypoint>> {
+    let keypoints = animal.keypoints.iter().enumerate();
+    keypoints.map(|(index, keypoint)| keypoint.filter(|_| !animal.predicted.contains(index)))
 }
 
 /// The lowest value, where it is below the threshold.

@@ -203,12 +203,15 @@ function drawAnimal(animal, at, unit) {
     ink.stroke();
   }
   ink.setLineDash([]);
-  for (const point of Object.values(points)) {
+  for (const [name, point] of Object.entries(points)) {
     if (!point) continue;
     ink.beginPath();
     ink.arc(...at(point), (1.6 + 1.4 * point[2]) * unit, 0, 2 * Math.PI);
-    ink.fillStyle = colourOf(animal.id);
-    ink.fill();
+    // A keypoint that was not seen is a ring.
+    if (!animal.predicted.includes(name)) {
+      ink.fillStyle = colourOf(animal.id);
+      ink.fill();
+    }
     ink.lineWidth = 0.8 * unit;
     ink.strokeStyle = "rgb(0 0 0 / .75)";
     ink.stroke();

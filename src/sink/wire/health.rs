@@ -1,6 +1,6 @@
 //! The twins of the daemon's own state: status (retained) and statistics (each second).
 
-use super::{Names, Rfc3339, VERSION};
+use super::{BoardMessage, Names, Rfc3339, VERSION};
 use crate::ledger::{Durations, Ledger};
 use crate::stamp::{Monotonic, WallTime};
 use serde::{Serialize, Serializer};
@@ -128,6 +128,8 @@ pub struct StatsMessage<'a> {
     rates: Rates,
     counters: Pairs<u64>,
     latencies: Pairs<LatencyMessage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<BoardMessage>,
 }
 
 /// How much happened in the second (or so) before a statistics message.
@@ -195,7 +197,14 @@ impl<'a> StatsMessage<'a> {
             rates,
             counters: Pairs(ledger.counters.all()),
             latencies: Pairs(latencies.collect()),
+            board: None,
         }
+    }
+
+    /// With what the machine says about itself, where it says anything.
+    pub fn with_board(mut self, board: BoardMessage) -> Self {
+        self.board = (!board.is_empty()).then_some(board);
+        self
     }
 }
 

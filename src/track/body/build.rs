@@ -7,7 +7,7 @@ use crate::handover::{Keypoints, MAX_KEYPOINTS};
 /// Figures are means over about this long, seconds of capture time.
 const MEMORY_S: f32 = 60.0;
 /// They are first guesses until they were learnt for this long, seconds.
-const GUESS_S: f32 = 1.0;
+const GUESS_S: f32 = 2.0;
 /// Spread of a first guess, and the least spread there is: labels tremble. Body sizes, squared.
 const GUESS_VARIANCE: f32 = 0.6 * 0.6;
 const LEAST_VARIANCE: f32 = 0.06 * 0.06;
@@ -56,6 +56,11 @@ impl Build {
     /// A link's length, once it is no mere guess.
     pub fn length(&self, link: usize) -> Option<&Length> {
         self.lengths.get(link)?.as_ref().filter(|length| length.learnt_s >= GUESS_S)
+    }
+
+    /// How far its keypoints lie from its frame's origin at most, body sizes.
+    pub fn reach(&self) -> f32 {
+        self.parts.iter().flatten().map(|part| part.at[0].hypot(part.at[1]) + part.variance.sqrt()).fold(0.0, f32::max)
     }
 
     /// Keypoints that were seen, by how far they stray.

@@ -6,13 +6,16 @@ use crate::handover::MAX_ANIMALS;
 
 /// How often a keypoint that is in view is among those found.
 const FOUND: f32 = 0.8;
-/// How many keypoints of animals that no track knows lie on a square of one body size.
-const STRANGERS: f32 = 0.01;
+/// How many keypoints that are no track's lie on a square of one body size, and how many more where another body reaches.
+const STRANGERS: f32 = 0.0003;
+const STRANGERS_NEAR: f32 = 0.1;
 /// How much more likely the model puts a keypoint into its own animal's pose than into another's near by.
 const OWN: f32 = 10.0;
 /// Now and then a keypoint strays further than it was seen to: this share of the time, this many times as far.
-const WILD: f32 = 0.05;
-const WILDER: f32 = 4.0;
+const WILD: f32 = 0.02;
+const WILDER: f32 = 3.0;
+/// Keypoints nearer than this, body sizes, claim one place.
+const ONE_PLACE: f32 = 0.15;
 /// Bound on how many times likelier than a stranger's a keypoint is taken to be, so that products stay finite.
 const SUREST: f32 = 1e4;
 /// Bound on the misfit along links, variances: the exponential of more is nothing.
@@ -23,32 +26,61 @@ pub struct Fits {
     seats: usize,
     /// Which poses have this keypoint, a bit each.
     there: usize,
+    /// Which poses have it where this one has it.
+    one_place: [usize; MAX_ANIMALS],
     rows: [[f32; MAX_ANIMALS]; MAX_ANIMALS],
 }
 
-/// Weighs keypoint `k` of every pose against every track. `along_links` gives the misfit along links and the sum of their
-/// inverse variances, of a place in body sizes.
+impl Fits {
+    fn new(seats: usize) -> Self {
+        Self {
+            seats: seats.min(MAX_ANIMALS),
+            there: 0,
+            one_place: [0; MAX_ANIMALS],
+            rows: [[0.0; MAX_ANIMALS]; MAX_ANIMALS],
+        }
+    }
+}
+
+/// Weighs keypoint `k` of every pose against every track. `others` counts the bodies, but this one, that reach a place; `along_links` gives the misfit along links and the sum of their
+/// inverse variances. Places in body sizes.
 pub fn fits(
     seats: &[Seat<'_>],
     expected: &[Expected],
     size: f32,
     k: usize,
+    others: impl Fn(usize, [f32; 2]) -> usize,
     along_links: impl Fn(&Seat<'_>, [f32; 2]) -> (f32, f32),
 ) -> Fits {
-    let mut fits = Fits { seats: expected.len(), there: 0, rows: [[0.0; MAX_ANIMALS]; MAX_ANIMALS] };
-    for (column, candidate) in seats.iter().take(expected.len()).enumerate() {
-        let keypoint = candidate.keypoints.as_deref().and_then(|keypoints| *keypoints.get(k)?);
-        let Some(keypoint) = keypoint else { continue };
+    let mut fits = Fits::new(expected.len());
+    let mut places = [None; MAX_ANIMALS];
+    for (place, seat) in places.iter_mut().zip(seats) {
+        let keypoint = seat.keypoints.as_deref().and_then(|keypoints| *keypoints.get(k)?);
+        *place = keypoint.map(|keypoint| [keypoint.at.x / size, keypoint.at.y / size]);
+    }
+    for (column, at) in places.iter().take(expected.len()).enumerate() {
+        let Some(at) = *at else { continue };
         fits.there |= 1 << column;
-        let at = [keypoint.at.x / size, keypoint.at.y / size];
+        for (other, place) in places.iter().enumerate() {
+            if place.is_some_and(|place| (place[0] - at[0]).hypot(place[1] - at[1]) < ONE_PLACE) {
+                fits.one_place[column] |= 1 << other;
+            }
+        }
+        let strangers = STRANGERS + STRANGERS_NEAR * others(column, at) as f32;
         for (row, (seat, expected)) in seats.iter().zip(expected).enumerate() {
             let own = if row == column { OWN } else { 1.0 };
             let fit = match expected.place(k) {
                 Some((place, variance)) => own * density(place, variance, at, along_links(seat, at)),
                 // Nothing is known against it.
-                None => if row == column { SUREST } else { 0.0 },
+                None => {
+                    if row == column {
+                        SUREST
+                    } else {
+                        0.0
+                    }
+                }
             };
-            fits.rows[row][column] = (fit / STRANGERS).min(SUREST);
+            fits.rows[row][column] = (fit / strangers).min(SUREST);
         }
     }
     fits
@@ -65,11 +97,11 @@ fn density(place: [f32; 2], variance: f32, at: [f32; 2], (misfit, gain): (f32, f
     if density.is_finite() { density } else { 0.0 }
 }
 
-/// For each track the probability that its pose's keypoint is its own, over all ways in which each track has at most one of the
+/// For each track the probability that what lies where its pose's keypoint lies is its own, over all ways in which each track has at most one of the
 /// keypoints and each keypoint belongs to at most one track. 0 where its pose lacks it.
 pub fn own_shares(fits: &Fits) -> [f32; MAX_ANIMALS] {
     const SETS: usize = 1 << MAX_ANIMALS;
-    let n = fits.seats.min(MAX_ANIMALS);
+    let n = fits.seats;
     let sets = 1 << n;
     // The weight of all ways for the tracks before, and from, one of them, by the set of keypoints given to those before.
     let mut before = [[0.0f32; SETS]; MAX_ANIMALS + 1];
@@ -92,16 +124,75 @@ pub fn own_shares(fits: &Fits) -> [f32; MAX_ANIMALS] {
     for row in (0..n).rev() {
         for set in 0..sets {
             let missed = (1.0 - FOUND) * after[row + 1][set];
-            after[row][set] = missed + ways(row, set).map(|(column, way)| way * after[row + 1][set | 1 << column]).sum::<f32>();
+            after[row][set] =
+                missed + ways(row, set).map(|(column, way)| way * after[row + 1][set | 1 << column]).sum::<f32>();
         }
     }
     let mut shares = [0.0; MAX_ANIMALS];
     for (row, share) in shares.iter_mut().enumerate().take(n) {
-        let bit = 1 << row;
-        if fits.there & bit != 0 && after[0][0] > 0.0 {
-            let with = (0..sets).filter(|set| set & bit == 0).map(|set| before[row][set] * after[row + 1][set | bit]).sum::<f32>();
-            *share = FOUND * fits.rows[row][row] * with / after[0][0];
+        if fits.there >> row & 1 == 0 || after[0][0] <= 0.0 {
+            continue;
+        }
+        // Which of the keypoints at one place it is makes no difference.
+        for column in (0..n).filter(|column| (fits.there & fits.one_place[row]) >> column & 1 == 1) {
+            let bit = 1 << column;
+            let others = (0..sets).filter(|set| set & bit == 0);
+            let with = others.map(|set| before[row][set] * after[row + 1][set | bit]).sum::<f32>();
+            *share += FOUND * fits.rows[row][column] * with / after[0][0];
         }
     }
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The weight of every way to give `row` and the rows after it keypoints; with `wanted`, of those in which that row has one of
+    /// that set.
+    fn ways(fits: &Fits, row: usize, taken: usize, wanted: Option<(usize, usize)>) -> f32 {
+        if row == fits.seats {
+            return 1.0;
+        }
+        let set = wanted.filter(|(wanted, _)| *wanted == row).map(|(_, set)| set);
+        let missed = (1.0 - FOUND) * ways(fits, row + 1, taken, wanted);
+        let mut sum = if set.is_some() { 0.0 } else { missed };
+        for column in (0..fits.seats).filter(|column| (fits.there & !taken) >> column & 1 == 1) {
+            if set.is_none_or(|set| set >> column & 1 == 1) {
+                sum += FOUND * fits.rows[row][column] * ways(fits, row + 1, taken | 1 << column, wanted);
+            }
+        }
+        sum
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn shares_are_what_trying_every_way_finds(
+            seats in 0usize..=5,
+            there in 0usize..32,
+            same in 0usize..32,
+            values in proptest::collection::vec(prop_oneof![0.0f32..2.0, 0.0f32..500.0, Just(0.0)], 25),
+        ) {
+            let mut fits = Fits { there: there & ((1 << seats) - 1), ..Fits::new(seats) };
+            for row in 0..seats {
+                fits.one_place[row] = 1 << row | same & there;
+                fits.rows[row][..seats].copy_from_slice(&values[5 * row..5 * row + seats]);
+            }
+            let shares = own_shares(&fits);
+            for (row, share) in shares.iter().enumerate() {
+                let own = row < seats && fits.there >> row & 1 == 1;
+                let tried = if own { ways(&fits, 0, 0, Some((row, fits.one_place[row]))) / ways(&fits, 0, 0, None) } else { 0.0 };
+                prop_assert!((share - tried).abs() < 1e-3, "{row}: {share} against {tried}");
+            }
+        }
+    }
+
+    #[test]
+    fn eight_sure_tracks_stay_finite() {
+        let mut fits = Fits { there: 0xff, rows: [[SUREST; MAX_ANIMALS]; MAX_ANIMALS], ..Fits::new(MAX_ANIMALS) };
+        fits.one_place = std::array::from_fn(|row| 1 << row);
+        assert!(own_shares(&fits).iter().all(|share| (0.0..=0.2).contains(share)), "{:?}", own_shares(&fits));
+    }
 }

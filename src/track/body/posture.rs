@@ -5,18 +5,26 @@
 //! robustly (iterated weights, Geman and McClure 1987), so that a few borrowed ones do not carry it away.
 
 use super::build::Build;
-use crate::handover::{Keypoints, MAX_KEYPOINTS};
+use crate::handover::{Keypoint, KeypointSet, Keypoints, MAX_KEYPOINTS};
+use crate::space::InCamera;
 
 /// How long a keypoint keeps its place in the body's frame, seconds.
 const TURN_S: f32 = 0.4;
 /// Error of a keypoint, body sizes squared.
-const NOISE: f32 = 0.06 * 0.06;
+const NOISE: f32 = 0.05 * 0.05;
 /// A keypoint this many variances off counts a quarter when the frame is laid.
 const ROBUST: f32 = 9.0;
 /// How often the weights are found anew.
 const ROUNDS: usize = 4;
+/// A predicted keypoint scores this share of what it had, less the longer ago it was seen: what asks for sure keypoints leaves it out.
+const HELD: f32 = 0.5;
+/// A keypoint whose variance is more than this is not predicted, body sizes squared.
+const VAGUE: f32 = 0.3 * 0.3;
 /// How far an unseen body's frame may be off, body sizes squared, for each second.
 const UNSEEN_PER_S: f32 = 4.0;
+
+/// Where each keypoint should lie in the body's frame, and its variance on each axis; body sizes.
+type Parts = [Option<([f32; 2], f32)>; MAX_KEYPOINTS];
 
 /// Where a body lies: its frame's origin (body sizes, camera axes) and direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,20 +84,21 @@ struct Last {
 pub struct Posture {
     last: [Option<Last>; MAX_KEYPOINTS],
     frame: Option<Frame>,
+    /// Where keypoints were thought to be in the last frame, in the body's frame.
+    thought: Parts,
     unseen_s: f32,
 }
 
 impl Default for Posture {
     fn default() -> Self {
-        Self { last: [None; MAX_KEYPOINTS], frame: None, unseen_s: 0.0 }
+        Self { last: [None; MAX_KEYPOINTS], frame: None, thought: [None; MAX_KEYPOINTS], unseen_s: 0.0 }
     }
 }
 
 /// Where one track's keypoints must be in this frame.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// Place in the body's frame and variance on each axis.
-    parts: [Option<([f32; 2], f32)>; MAX_KEYPOINTS],
+    parts: Parts,
     /// Where the body lies, as far as is known.
     pub frame: Option<Frame>,
     /// How far the frame may be off, body sizes squared.
@@ -97,6 +106,11 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Whether a place, in body sizes, is within the body's reach.
+    pub fn reaches(&self, at: [f32; 2]) -> bool {
+        self.frame.is_some_and(|frame| apart(frame.origin, at) <= frame.reach + self.slack.sqrt())
+    }
+
     /// Where keypoint `k` must be along the camera's axes, and its variance on each; body sizes.
     pub fn place(&self, k: usize) -> Option<([f32; 2], f32)> {
         let (at, variance) = (*self.parts.get(k)?)?;
@@ -161,6 +175,7 @@ impl Posture {
         self.unseen_s = 0.0;
         let Some(frame) = expected.frame else { return };
         self.frame = Some(frame);
+        self.thought = expected.parts;
         for (last, keypoint) in self.last.iter_mut().zip(keypoints) {
             if let Some(keypoint) = keypoint {
                 let at = frame.body_from_camera([keypoint.at.x / size, keypoint.at.y / size]);
@@ -169,11 +184,21 @@ impl Posture {
         }
     }
 
-    /// Where a keypoint that was seen up to `longest_s` ago must be, camera pixels, with the score that it had and how long ago.
-    pub fn held(&self, k: usize, longest_s: f32, size: f32) -> Option<([f32; 2], f32, f32)> {
-        let last = self.last.get(k)?.filter(|last| last.ago_s <= longest_s)?;
-        let at = self.frame?.camera_from_body(last.at);
-        Some((at.map(|value| value * size), last.score, last.ago_s))
+    /// A pose's keypoints, and in the place of those missing that were seen up to `hold_s` ago where they must be; and which of
+    /// them these are. Camera pixels; less sure the longer ago they were seen.
+    pub fn completed(&self, keypoints: &Keypoints, hold_s: f32, size: f32) -> (Keypoints, KeypointSet) {
+        let (mut all, mut predicted) = (*keypoints, KeypointSet::default());
+        for (k, (keypoint, last)) in all.iter_mut().zip(&self.last).enumerate() {
+            let last = last.filter(|last| keypoint.is_none() && last.ago_s <= hold_s);
+            let thought = self.thought[k].filter(|(_, variance)| *variance <= VAGUE);
+            if let (Some(last), Some((at, _)), Some(frame)) = (last, thought, self.frame) {
+                let [x, y] = frame.camera_from_body(at);
+                let sure = HELD * (-last.ago_s / hold_s.max(1e-3)).exp();
+                *keypoint = Some(Keypoint { at: InCamera { x: x * size, y: y * size }, score: last.score * sure });
+                predicted.insert(k);
+            }
+        }
+        (all, predicted)
     }
 }
 
@@ -186,7 +211,7 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn new(parts: &[Option<([f32; 2], f32)>; MAX_KEYPOINTS], keypoints: &Keypoints, size: f32) -> Self {
+    fn new(parts: &Parts, keypoints: &Keypoints, size: f32) -> Self {
         let mut pairs = Self {
             count: 0,
             body: [[0.0; 2]; MAX_KEYPOINTS],
@@ -233,8 +258,7 @@ impl Pairs {
                 camera[axis] += weight * self.camera[n][axis];
             }
         }
-        // Written so that NaN gives none.
-        if !(total > 0.0) {
+        if total <= 0.0 {
             return None;
         }
         let (body, camera) = (body.map(|sum| sum / total), camera.map(|sum| sum / total));

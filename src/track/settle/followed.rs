@@ -1,7 +1,7 @@
 //! What settling remembers of each track along the settled frames: its name, its last pose, its last contact.
 
 use super::super::told::{Sighting, Told};
-use crate::handover::{Identity, Keypoint, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS, TrackId};
+use crate::handover::{Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS, TrackId};
 use crate::space::InCamera;
 use heapless::Vec;
 
@@ -80,6 +80,7 @@ impl Followed {
             let (Some(from), Some(to)) = ends else { continue };
             *keypoint = Some(Keypoint { at: between(from.at, to.at, share), score: from.score.min(to.score) });
         }
+        sighting.predicted = KeypointSet::present(&sighting.keypoints);
     }
 }
 

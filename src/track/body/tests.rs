@@ -1,0 +1,222 @@
+//! Made-up mice: a trunk and a tail of three, walking, touching and crossing tails.
+
+use super::{Bodies, Posture, Seat};
+use crate::handover::{Keypoint, KeypointSet, Keypoints, MAX_KEYPOINTS};
+use crate::space::InCamera;
+
+const STEP_S: f32 = 1.0 / 30.0;
+const SIZE: f32 = 20.0;
+/// nose, left and right flank, centre, tail base, middle and end.
+const LINKS: [[usize; 2]; 6] = [[0, 3], [1, 3], [2, 3], [3, 4], [4, 5], [5, 6]];
+const CENTRE: usize = 3;
+const TAIL_MIDDLE: usize = 5;
+const TAIL_END: usize = 6;
+
+/// A mouse whose nose points along `turn` (radians), its tail swung by `swing` pixels at the end.
+fn mouse(x: f32, y: f32, turn: f32, swing: f32, tail: f32) -> Keypoints {
+    let body = [
+        [30.0, 0.0],
+        [0.0, -9.0],
+        [0.0, 9.0],
+        [0.0, 0.0],
+        [-22.0, 0.0],
+        [-22.0 - tail, 0.5 * swing],
+        [-22.0 - 2.0 * tail, swing],
+    ];
+    let mut keypoints = [None; MAX_KEYPOINTS];
+    for (keypoint, [along, across]) in keypoints.iter_mut().zip(body) {
+        let (sin, cos) = turn.sin_cos();
+        let at = InCamera { x: x + cos * along - sin * across, y: y + sin * along + cos * across };
+        *keypoint = Some(Keypoint { at, score: 0.9 });
+    }
+    keypoints
+}
+
+/// Two mice that walk, and what is known of them.
+struct Stage {
+    bodies: Bodies,
+    postures: [Posture; 2],
+    frame: usize,
+}
+
+impl Stage {
+    /// Both were seen alone for some seconds; the tail of the second is `tail` long in each half.
+    fn new(links: &[[usize; 2]], tail: f32) -> Self {
+        let mut stage = Self { bodies: Bodies::new(links), postures: Default::default(), frame: 0 };
+        for _ in 0..300 {
+            let (first, second) = stage.walking(tail);
+            let kept = stage.show([Some(first), Some(second)], &[]);
+            let frame = stage.frame;
+            for (kept, shown) in kept.iter().zip([first, second]) {
+                assert_eq!(kept.unwrap_or_default(), shown, "a mouse alone loses nothing, frame {frame}");
+            }
+        }
+        stage
+    }
+
+    /// Where the two are: far apart, turning, their tails swinging.
+    fn walking(&self, tail: f32) -> (Keypoints, Keypoints) {
+        let t = self.frame as f32 * STEP_S;
+        let swing = 12.0 * (2.0 * t).sin();
+        (
+            mouse(150.0 + 8.0 * t, 150.0, 0.3 * t, swing, 20.0),
+            mouse(450.0, 300.0 - 5.0 * t, 2.0 - 0.4 * t, -swing, tail),
+        )
+    }
+
+    /// Shows a frame; gives what each mouse keeps.
+    fn show(&mut self, mut poses: [Option<Keypoints>; 2], hidden: &[InCamera]) -> [Option<Keypoints>; 2] {
+        self.frame += 1;
+        let mut seats: Vec<Seat<'_>> = self
+            .postures
+            .iter_mut()
+            .zip(&mut poses)
+            .enumerate()
+            .map(|(index, (posture, pose))| Seat {
+                posture,
+                keypoints: pose.as_mut(),
+                moved: [0.0; 2],
+                name: Some((index, 0.99)),
+            })
+            .collect();
+        self.bodies.check(&mut seats, hidden, SIZE, STEP_S);
+        poses
+    }
+
+    /// The two side by side, tails towards each other, seen for a moment.
+    fn touching(&mut self) -> (Keypoints, Keypoints) {
+        self.postures = Default::default();
+        let pair = (mouse(200.0, 200.0, 0.0, 0.0, 20.0), mouse(200.0, 226.0, 0.0, 0.0, 20.0));
+        for _ in 0..15 {
+            let kept = self.show([Some(pair.0), Some(pair.1)], &[]);
+            assert_eq!(kept, [Some(pair.0), Some(pair.1)]);
+        }
+        pair
+    }
+}
+
+fn missing(shown: &Keypoints, kept: &Option<Keypoints>) -> Vec<usize> {
+    let kept = kept.expect("a pose");
+    (0..MAX_KEYPOINTS).filter(|k| shown[*k].is_some() && kept[*k].is_none()).collect()
+}
+
+#[test]
+fn a_tail_end_that_is_the_neighbours_is_given_up() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, mut second) = stage.touching();
+    first[TAIL_END] = second[TAIL_END].take();
+    let kept = stage.show([Some(first), Some(second)], &[]);
+    assert_eq!((missing(&first, &kept[0]), missing(&second, &kept[1])), (vec![TAIL_END], vec![]));
+}
+
+#[test]
+fn two_poses_on_one_tail_leave_it_to_whose_it_was() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, second) = stage.touching();
+    for k in [TAIL_MIDDLE, TAIL_END] {
+        first[k] = second[k];
+    }
+    let kept = stage.show([Some(first), Some(second)], &[]);
+    assert_eq!((missing(&first, &kept[0]), missing(&second, &kept[1])), (vec![TAIL_MIDDLE, TAIL_END], vec![]));
+}
+
+#[test]
+fn tails_that_cross_and_are_exchanged_are_both_given_up() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, mut second) = stage.touching();
+    std::mem::swap(&mut first[TAIL_END], &mut second[TAIL_END]);
+    let kept = stage.show([Some(first), Some(second)], &[]);
+    assert_eq!((missing(&first, &kept[0]), missing(&second, &kept[1])), (vec![TAIL_END], vec![TAIL_END]));
+}
+
+#[test]
+fn what_cannot_be_decided_is_nobodys() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, mut second) = stage.touching();
+    // Long unseen tails that could both end at one place half way between.
+    for k in [TAIL_MIDDLE, TAIL_END] {
+        (first[k], second[k]) = (None, None);
+    }
+    for _ in 0..60 {
+        stage.show([Some(first), Some(second)], &[]);
+    }
+    let at = InCamera { x: 140.0, y: 213.0 };
+    (first[TAIL_END], second[TAIL_END]) = (Some(Keypoint { at, score: 0.8 }), Some(Keypoint { at, score: 0.9 }));
+    let kept = stage.show([Some(first), Some(second)], &[]);
+    assert_eq!((missing(&first, &kept[0]), missing(&second, &kept[1])), (vec![TAIL_END], vec![TAIL_END]));
+}
+
+#[test]
+fn a_tail_end_too_far_for_any_tail_is_given_up_with_a_skeleton_and_without() {
+    for links in [&LINKS[..], &[]] {
+        let mut stage = Stage::new(links, 20.0);
+        let (mut first, second) = stage.walking(20.0);
+        first[TAIL_END] = Some(Keypoint { at: InCamera { x: 320.0, y: 320.0 }, score: 0.9 });
+        let kept = stage.show([Some(first), Some(second)], &[]);
+        assert_eq!((missing(&first, &kept[0]), missing(&second, &kept[1])), (vec![TAIL_END], vec![]));
+    }
+}
+
+#[test]
+fn each_animal_is_held_to_its_own_proportions() {
+    let mut stage = Stage::new(&LINKS, 10.0);
+    let (long, mut short) = stage.walking(10.0);
+    let (_, too_long) = stage.walking(20.0);
+    for k in [TAIL_MIDDLE, TAIL_END] {
+        short[k] = too_long[k];
+    }
+    let kept = stage.show([Some(long), Some(short)], &[]);
+    assert_eq!((missing(&long, &kept[0]), missing(&short, &kept[1])), (vec![], vec![TAIL_MIDDLE, TAIL_END]));
+}
+
+#[test]
+fn an_animal_out_of_sight_makes_keypoints_near_it_doubtful() {
+    let odd = |stage: &Stage| {
+        let (mut first, second) = stage.walking(20.0);
+        let end = first[TAIL_END].as_mut().expect("given");
+        end.at.y += 16.0;
+        (first, second)
+    };
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (first, second) = odd(&stage);
+    let kept = stage.show([Some(first), Some(second)], &[]);
+    assert!(missing(&first, &kept[0]).is_empty());
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (first, second) = odd(&stage);
+    let kept = stage.show([Some(first), Some(second)], &[first[TAIL_END].expect("given").at]);
+    assert_eq!(missing(&first, &kept[0]), vec![TAIL_END]);
+}
+
+#[test]
+fn a_missing_keypoint_is_predicted_for_a_while_and_moves_with_its_body() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, second) = stage.walking(20.0);
+    first[CENTRE] = None;
+    stage.show([Some(first), Some(second)], &[]);
+    let (mut moved, _) = stage.walking(20.0);
+    let truth = moved[CENTRE].take().expect("given");
+    stage.show([Some(moved), Some(second)], &[]);
+    let (all, predicted) = stage.postures[0].completed(&moved, 0.3, SIZE);
+    let centre = all[CENTRE].expect("predicted");
+    assert_eq!(predicted, KeypointSet::from_iter([CENTRE]));
+    assert!(centre.at.distance(truth.at) < 2.0 && centre.score < 0.45 && centre.score > 0.2, "{centre:?} {truth:?}");
+    let unheld = stage.postures[0].completed(&moved, 0.05, SIZE);
+    assert_eq!((unheld.0[CENTRE], unheld.1.is_empty()), (None, true));
+    assert_eq!(all[TAIL_END], moved[TAIL_END]);
+}
+
+#[test]
+fn a_frame_is_not_carried_away_by_borrowed_keypoints() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, second) = stage.walking(20.0);
+    let truth = first;
+    for k in [4, TAIL_MIDDLE, TAIL_END] {
+        let keypoint = first[k].as_mut().expect("given");
+        (keypoint.at.x, keypoint.at.y) = (keypoint.at.x + 35.0, keypoint.at.y - 30.0);
+    }
+    let kept = stage.show([Some(first), Some(second)], &[]);
+    assert_eq!(missing(&first, &kept[0]), vec![4, TAIL_MIDDLE, TAIL_END]);
+    let (all, _) = stage.postures[0].completed(&kept[0].expect("a pose"), 0.3, SIZE);
+    let base = all[4].expect("predicted").at;
+    assert!(base.distance(truth[4].expect("given").at) < 3.0, "{base:?}");
+}
