@@ -50,9 +50,9 @@ const BESIDE: f32 = 3.0;
 /// A track that goes out of sight closer than this to another is under it, body sizes.
 const CLOSE: f32 = 2.0;
 /// It may stay under it for this long, seconds.
-const UNDER_S: f64 = 0.8;
+const UNDER_S: f64 = 0.5;
 /// Two animals that have one pose between them: the pose goes over from one to the other once in this time, seconds.
-const TOGETHER_S: f64 = 0.4;
+const TOGETHER_S: f64 = 0.7;
 /// An exchange less likely than this moves no belief.
 const EXCHANGED_MIN: f32 = 1e-5;
 /// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
@@ -222,7 +222,7 @@ impl Tracker {
                         .filter(|k| sensible(k.at) && k.score >= self.config.keypoint_score_min)
                         .map(|k| Keypoint { score: k.score.clamp(0.0, 1.0), ..k });
                 }
-                pose.identity = identity::sound(&pose.identity, self.identities, pose.score);
+                pose.identity = identity::sound(&pose.identity, self.identities);
                 let _ = admitted.push(pose);
             }
         }
@@ -330,10 +330,10 @@ impl Tracker {
         }
     }
 
-    /// Where those identities vanished that no track is named after.
+    /// Where those identities vanished that most likely no track is.
     fn hidden(&self) -> Vec<InCamera, MAX_ANIMALS> {
-        let named = |k: usize| self.tracks.iter().any(|track| track.name == Some(Identity(k as u8)));
-        let sights = (0..self.identities).filter(|k| !named(*k)).filter_map(|k| self.known.sight(k));
+        let tracked = |k: usize| self.tracks.iter().map(|track| track.shares[k]).sum::<f32>() > 0.5;
+        let sights = (0..self.identities).filter(|k| !tracked(*k)).filter_map(|k| self.known.sight(k));
         sights.map(|sight| sight.last.at).collect()
     }
 

@@ -24,8 +24,7 @@ const MISLED_MOST: f32 = 0.3;
 const SURE: f32 = 0.9;
 const LEARNT_S: f64 = 60.0;
 /// Share of pictures whose identity says nothing about the animal.
-const NOTHING: f32 = 0.01;
-const NOTHING_UNSURE: f32 = 0.2;
+const NOTHING: f32 = 0.02;
 /// A track becomes another animal's unnoticed once in this time with poses, beside one that is hidden, and without poses, seconds.
 pub const FADE_SEEN_S: f64 = 30.0;
 pub const FADE_BESIDE_S: f64 = 5.0;
@@ -47,17 +46,14 @@ pub struct Belief([f32; MAX_ANIMALS]);
 /// Probability of each identity.
 pub type Shares = [f32; MAX_ANIMALS];
 
-/// A pose's likelihoods over the first `identities`, summing to 1 and none of them 0; `score` is the pose's. Nonsense becomes
-/// "nothing known".
-pub fn sound(likelihood: &Shares, identities: usize, score: f32) -> Shares {
+/// A pose's likelihoods over the first `identities`, summing to 1 and none of them 0. Nonsense becomes "nothing known".
+pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
     let mut shares = [0.0; MAX_ANIMALS];
     let even = 1.0 / identities.max(1) as f32;
-    let unsure = 1.0 - score.clamp(0.0, 1.0);
-    let nothing = NOTHING + NOTHING_UNSURE * unsure * unsure;
     let sum: f32 = likelihood[..identities].iter().sum();
     let usable = likelihood[..identities].iter().all(|p| *p >= 0.0) && sum > 1e-6 && sum.is_finite();
     for (share, p) in shares[..identities].iter_mut().zip(likelihood) {
-        *share = nothing * even + (1.0 - nothing) * if usable { p / sum } else { even };
+        *share = NOTHING * even + (1.0 - NOTHING) * if usable { p / sum } else { even };
     }
     shares
 }
@@ -286,7 +282,7 @@ mod tests {
         likelihood[..4].copy_from_slice(&shares);
         let (mut belief, mut looks) = (Belief::default(), Looks::new(4, MISLED));
         for _ in 0..times {
-            belief.hear(&looks.hear(&sound(&likelihood, 4, 1.0), 4, FRAME_S, MISLED), 4);
+            belief.hear(&looks.hear(&sound(&likelihood, 4), 4, FRAME_S, MISLED), 4);
         }
         Candidate { belief, present: 1.0, name: None }
     }
@@ -359,7 +355,7 @@ mod tests {
             likelihood[..4].copy_from_slice(&shares);
             for _ in 0..times {
                 belief.fade((-FRAME_S / FADE_SEEN_S).exp() as f32, 4);
-                belief.hear(&looks.hear(&sound(&likelihood, 4, 1.0), 4, FRAME_S, MISLED), 4);
+                belief.hear(&looks.hear(&sound(&likelihood, 4), 4, FRAME_S, MISLED), 4);
             }
             belief.shares(4)
         };
@@ -374,7 +370,7 @@ mod tests {
         likelihood[..4].copy_from_slice(&[0.9, 0.04, 0.03, 0.03]);
         let said = |seconds: f64| {
             let mut looks = Looks::new(4, MISLED);
-            let heard: Vec<_> = (0..10).map(|_| looks.hear(&sound(&likelihood, 4, 1.0), 4, seconds, MISLED)).collect();
+            let heard: Vec<_> = (0..10).map(|_| looks.hear(&sound(&likelihood, 4), 4, seconds, MISLED)).collect();
             heard.iter().map(|heard| heard[0] - heard[1]).sum::<f32>()
         };
         assert!(said(1.0 / 30.0) < 0.5 * said(10.0) && said(1.0 / 300.0) < said(1.0 / 30.0));
@@ -387,7 +383,7 @@ mod tests {
         let like = |shares: [f32; 4]| {
             let mut likelihood = [0.0; MAX_ANIMALS];
             likelihood[..4].copy_from_slice(&shares);
-            sound(&likelihood, 4, 1.0)
+            sound(&likelihood, 4)
         };
         belief.hear(&looks.hear(&like([0.9, 0.04, 0.03, 0.03]), 4, FRAME_S, MISLED), 4);
         belief.hear(&looks.hear(&like([0.04, 0.9, 0.03, 0.03]), 4, FRAME_S, MISLED), 4);
@@ -402,7 +398,7 @@ mod tests {
     #[test]
     fn evidence_that_makes_no_sense_says_nothing() {
         for bad in [f32::NAN, f32::INFINITY, -1.0, 0.0] {
-            let shares = sound(&[bad; MAX_ANIMALS], 4, 1.0);
+            let shares = sound(&[bad; MAX_ANIMALS], 4);
             assert_eq!(shares[..4], [0.25; 4], "{bad}");
         }
     }
@@ -414,7 +410,7 @@ mod tests {
         let mut candidate = Candidate { present: 1.0, ..Candidate::default() };
         let mut looks = Looks::new(8, MISLED);
         for _ in 0..100 {
-            candidate.belief.hear(&looks.hear(&sound(&likelihood, 8, 1.0), 8, FRAME_S, MISLED), 8);
+            candidate.belief.hear(&looks.hear(&sound(&likelihood, 8), 8, FRAME_S, MISLED), 8);
         }
         let posterior = posterior(&[candidate; 8], 8);
         let sum: f32 = posterior.iter().map(|row| row[0]).sum();
