@@ -15,8 +15,9 @@ use std::time::Duration;
 
 /// Largest message, both ways: eight animals with 24 keypoints need 10 KB, the statistics 5 KB.
 const PACKET_BYTES: u32 = 1 << 20;
-/// Requests that wait for the socket; beyond it scenes are dropped.
-const REQUESTS: usize = 64;
+/// Requests that wait for the socket; beyond it scenes are dropped. It holds what is settled at once when the daemon ends: 3 s of 60
+/// frames/s and the last live scenes.
+const REQUESTS: usize = 256;
 /// A broker that has not let us in by then is given up.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// When nothing at all is sent the client pings this often; the broker gives us up after one and a half times as long.
