@@ -18,6 +18,7 @@ mod told;
 use crate::config;
 use crate::handover::{
     Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
+    Vanished,
 };
 use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
@@ -44,12 +45,14 @@ const SIZE_FRAMES: f32 = 50.0;
 const LONGEST_STEP_S: f64 = 1.0;
 /// A doubtful pairing makes an exchange certain only when the doubt lasts this long, seconds.
 const DOUBT_S: f64 = 0.06;
+/// An animal that is out of sight may take over the pose of one seen this near to where it vanished, body sizes.
+const BESIDE: f32 = 3.0;
 /// A track that goes out of sight closer than this to another is under it, body sizes.
 const CLOSE: f32 = 2.0;
 /// It may stay under it for this long, seconds.
-const UNDER_S: f64 = 0.8;
+const UNDER_S: f64 = 0.5;
 /// Two animals that have one pose between them: the pose goes over from one to the other once in this time, seconds.
-const TOGETHER_S: f64 = 0.4;
+const TOGETHER_S: f64 = 0.7;
 /// An exchange less likely than this moves no belief.
 const EXCHANGED_MIN: f32 = 1e-5;
 /// A pose whose body parts are this much like those of a track seen in the same frame is a second sight of the same animal.
@@ -312,11 +315,26 @@ impl Tracker {
 
     /// What was believed counts less as time goes by.
     fn fade(&mut self, step_s: f64) {
+        let beside = BESIDE * self.size;
+        let hidden = self.hidden();
         for track in &mut self.tracks {
-            let keeps = identity::keeps(step_s, track.seen());
+            let place = track.place();
+            let lasts_s = match track.seen() {
+                true if hidden.iter().any(|at| at.distance(place) < beside) => identity::FADE_BESIDE_S,
+                true => identity::FADE_SEEN_S,
+                false => identity::FADE_UNSEEN_S,
+            };
+            let keeps = (-step_s / lasts_s).exp() as f32;
             track.belief.fade(keeps, self.identities);
             let _ = self.told.tracks.push(Hearing { track: track.id, keeps, ..Hearing::default() });
         }
+    }
+
+    /// Where those identities vanished that most likely no track is.
+    fn hidden(&self) -> Vec<InCamera, MAX_ANIMALS> {
+        let tracked = |k: usize| self.tracks.iter().map(|track| track.shares[k]).sum::<f32>() > 0.5;
+        let sights = (0..self.identities).filter(|k| !tracked(*k)).filter_map(|k| self.known.sight(k));
+        sights.map(|sight| sight.last.at).collect()
     }
 
     /// Where another pairing would have been nearly as good, the two tracks may have exchanged their animals.
@@ -381,6 +399,16 @@ impl Tracker {
         }
     }
 
+    /// How far `at` is from where an animal vanished, pixels: from a shelter, in which it may have gone anywhere, that is from its
+    /// border, so that no door is nearer than another.
+    fn away(&self, last: &Vanished, at: InCamera) -> f32 {
+        match last.zone.filter(|zone| self.zones.sheltered(*zone)) {
+            Some(zone) if self.zones.contains(zone, at) => 0.0,
+            Some(zone) => self.zones.border_distance(zone, at),
+            None => at.distance(last.at),
+        }
+    }
+
     fn born(&mut self, pose: &Pose, index: usize) -> Track {
         let size = self.size;
         let id = TrackId(self.next_id);
@@ -389,7 +417,7 @@ impl Tracker {
         for k in 0..self.identities {
             if let Some(sight) = self.known.sight(k) {
                 let reach = size * (REACHABLE + REACHABLE_PER_S * sight.ago_s as f32);
-                belief.hear_place(k, reach / pose.centre.distance(sight.last.at).max(reach));
+                belief.hear_place(k, reach / self.away(&sight.last, pose.centre).max(reach));
             }
         }
         Track {
@@ -435,7 +463,7 @@ impl Tracker {
         for track in &self.tracks {
             let present = identity::present(track.seen_s, track.unseen_s, track.lasts_s(coast_s));
             if let Some(hearing) = self.told.of_mut(track.id) {
-                (hearing.belief, hearing.present) = (track.belief, present);
+                (hearing.belief, hearing.present, hearing.weighed) = (track.belief, present, track.confirmed);
             }
             if !track.confirmed {
                 continue;

@@ -1,6 +1,6 @@
 //! Who a track is: the belief that evidence moves, and the exact joint posterior in which each identity stands at most once.
 //!
-//! A track's belief is a hidden Markov chain: between frames two animals may have changed places unnoticed (`keeps`, `mix`), and
+//! A track's belief is a hidden Markov chain: between frames two animals may have changed places unnoticed (`fade`, `mix`), and
 //! each frame is heard as a likelihood. Pictures that follow each other err alike, so what a frame says is weighed against what the
 //! track looked like before (`Looks`): a look that lasts is heard once and then again as fast as looks are drawn anew.
 //!
@@ -25,9 +25,10 @@ const SURE: f32 = 0.9;
 const LEARNT_S: f64 = 60.0;
 /// Share of pictures whose identity says nothing about the animal.
 const NOTHING: f32 = 0.02;
-/// Two animals change places unnoticed once in this time with poses, and without, seconds.
-const FADE_SEEN_S: f64 = 30.0;
-const FADE_UNSEEN_S: f64 = 2.0;
+/// A track becomes another animal's unnoticed once in this time with poses, beside one that is hidden, and without poses, seconds.
+pub const FADE_SEEN_S: f64 = 30.0;
+pub const FADE_BESIDE_S: f64 = 5.0;
+pub const FADE_UNSEEN_S: f64 = 2.0;
 /// Weight of a track being none of the identities, against a track of which nothing is known being one certain identity.
 const NOBODY: f64 = 0.003;
 /// Share of first sights that are nobody, and how long such a one lasts, seconds.
@@ -109,11 +110,6 @@ impl Looks {
             *misled = (*misled + learns * (1.0 - self.0[k][k] - *misled)).clamp(MISLED_LEAST, MISLED_MOST);
         }
     }
-}
-
-/// The share of a belief that stays after `seconds`, with a pose or without.
-pub fn keeps(seconds: f64, seen: bool) -> f32 {
-    (-seconds / if seen { FADE_SEEN_S } else { FADE_UNSEEN_S }).exp() as f32
 }
 
 /// How likely an animal is there: its track has had poses for `seen_s` seconds and none for `unseen_s`, and is given up after
@@ -358,7 +354,7 @@ mod tests {
             let mut likelihood = [0.0; MAX_ANIMALS];
             likelihood[..4].copy_from_slice(&shares);
             for _ in 0..times {
-                belief.fade(keeps(FRAME_S, true), 4);
+                belief.fade((-FRAME_S / FADE_SEEN_S).exp() as f32, 4);
                 belief.hear(&looks.hear(&sound(&likelihood, 4), 4, FRAME_S, MISLED), 4);
             }
             belief.shares(4)
