@@ -48,9 +48,9 @@ const DOUBT_S: f64 = 0.06;
 /// An animal that is out of sight may take over the pose of one seen this near to where it vanished, body sizes.
 const BESIDE: f32 = 3.0;
 /// A track that goes out of sight closer than this to another is under it, body sizes.
-const CLOSE: f32 = 2.0;
+const CLOSE: f32 = 1.2;
 /// It may stay under it for this long, seconds.
-const UNDER_S: f64 = 0.5;
+const UNDER_S: f64 = 0.8;
 /// Two animals that have one pose between them: the pose goes over from one to the other once in this time, seconds.
 const TOGETHER_S: f64 = 0.7;
 /// An exchange less likely than this moves no belief.

@@ -22,7 +22,7 @@ const MISLED_LEAST: f32 = 0.03;
 const MISLED_MOST: f32 = 0.3;
 /// It is learnt from tracks surer than this, as the mean over about this many seconds of one track.
 const SURE: f32 = 0.9;
-const LEARNT_S: f64 = 60.0;
+const LEARNT_S: f64 = 20.0;
 /// Share of pictures whose identity says nothing about the animal.
 const NOTHING: f32 = 0.02;
 /// A track becomes another animal's unnoticed once in this time with poses, beside one that is hidden, and without poses, seconds.
