@@ -21,12 +21,14 @@ case ${1:-test} in
 test) cargo test --locked --target "$target" --no-fail-fast "${@:2}" ;;
 package)
     command -v cargo-deb >/dev/null || cargo install --quiet --locked cargo-deb
+    # The linker strips: the machine's own strip does not know aarch64.
+    export CARGO_PROFILE_RELEASE_STRIP=symbols
     cargo build --locked --release --target "$target" --bin arenad
     # dpkg-shlibdeps does not know another architecture's libraries: what the program asks of libc is read from it and written down.
     needs=$(aarch64-linux-gnu-objdump -T "target/$target/release/arenad" | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -n 1)
     echo "newest symbol: $needs (Ubuntu 22.04, JetPack 6: GLIBC_2.35)"
     [ "$(printf '%s\n' "$needs" GLIBC_2.35 | sort -V | tail -n 1)" = GLIBC_2.35 ]
-    cargo deb --locked --no-build --target "$target" --strip
+    cargo deb --locked --no-build --target "$target" --no-strip
     ;;
 *)
     echo "aarch64.sh: got $1; allowed: test (arguments for cargo test may follow), package" >&2

@@ -463,7 +463,7 @@ impl Tracker {
         for track in &self.tracks {
             let present = identity::present(track.seen_s, track.unseen_s, track.lasts_s(coast_s));
             if let Some(hearing) = self.told.of_mut(track.id) {
-                (hearing.belief, hearing.present) = (track.belief, present);
+                (hearing.belief, hearing.present, hearing.weighed) = (track.belief, present, track.confirmed);
             }
             if !track.confirmed {
                 continue;

@@ -1,4 +1,4 @@
-//! Recorded poses: what the model said, frame by frame, as lines of JSON that the tracker alone can be run over again.
+//! Recorded poses: what the tracker was told, frame by frame, as lines of JSON that the tracker alone can be run over again.
 //!
 //! A line is a frame, `{"seq":0,"time_s":0.0,"poses":[{"keypoints":[[x,y,score],null,…],"identity":[…],"score":s,"centre":[x,y]}]}`,
 //! or says why frames are missing, `{"gap":[first,last,"reason"]}`. Places are camera pixels; `time_s` counts from the

@@ -192,10 +192,10 @@ fn what_is_wrong_with_pictures_is_said() {
     );
     fs::create_dir_all(nothing.path("crops/R")).expect("made");
     assert_eq!(told(&nothing, ""), "arenad: enrol: T/crops/R holds no picture; allowed: .png or .jpg files");
-    nothing.crop("crops/R/0.png", RED, 8);
+    nothing.crop("crops/R/0.png", RED, 20);
     assert_eq!(
         told(&nothing, ""),
-        "arenad: enrol: no picture of R could be measured: picture T/crops/R/0.png: is 8x8 pixels; allowed: at least 12x12"
+        "arenad: enrol: no picture of R could be measured: picture T/crops/R/0.png: is 20x20 pixels; allowed: at least 24x24"
     );
     fs::write(nothing.path("crops/R/0.png"), b"\x89PNG\r\n\x1a\nno").expect("written");
     let unreadable = told(&nothing, "");

@@ -195,6 +195,16 @@ fn a_folder_without_live_columns_has_live_names() {
 }
 
 #[test]
+fn a_name_that_stands_twice_in_a_frame_is_told() {
+    let desk = Desk::new(&["R"; 2]);
+    let row = |frame, x| (frame, Some("R"), None, Some(x), None);
+    folder(&desk, &[row(0, 0.0), row(1, 0.0), row(1, 200.0)], false);
+    let got = desk.json("out", &[]);
+    assert_eq!(got["oddities"]["doubled_names"].as_u64(), Some(1));
+    assert_eq!(got["kinds"][0]["tracking"]["false_positives"].as_u64(), Some(1));
+}
+
+#[test]
 fn names_that_nobody_has_are_told_and_wrong() {
     let desk = Desk::new(&["RG"; 2]);
     desk.table("poses.csv", &["Q", "G"], &[vec![Some(0.0), Some(0.0)], vec![None, Some(0.0)]]);

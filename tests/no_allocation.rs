@@ -175,6 +175,7 @@ fn nothing_is_allocated_where_paint_is_looked_at_and_followed() {
                 centre: Some(pose.centre),
                 zone: None,
                 keypoints: pose.keypoints,
+                predicted: Default::default(),
                 vanished: None,
             };
             scene.animals.push(seen).unwrap();

@@ -159,3 +159,33 @@ fn systemd_hears_progress_readiness_signs_of_life_and_the_end() {
     service.hear("STOPPING=1");
     assert_eq!(service.child.wait().expect("ends").code(), Some(0));
 }
+
+#[test]
+fn what_is_packaged_agrees_with_the_program() {
+    let read = |file: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(file))
+            .expect("a packaged file")
+    };
+    let unit = read("arenad@.service");
+    for wanted in [
+        "Type=notify".to_owned(),
+        "RestartPreventExitStatus=2".to_owned(),
+        format!("LimitRTPRIO={}", arenad::config::REALTIME_PRIORITY_MAX),
+    ] {
+        assert!(unit.lines().any(|line| line == wanted), "{wanted}");
+    }
+    let manual = read("arenad.1");
+    let help = program::arenad(["--help"]).well();
+    let commands = help.split("Commands:").nth(1).and_then(|rest| rest.split("Options:").next()).expect("commands");
+    let named: Vec<_> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| *word != "help")
+        .collect();
+    assert!(named.len() >= 8, "{named:?}");
+    for command in named {
+        let told = [format!(".B {command}"), format!(".BI {command} ")];
+        assert!(manual.lines().any(|line| told.iter().any(|start| line.starts_with(start))), "{command}");
+    }
+}

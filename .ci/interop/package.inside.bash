@@ -12,16 +12,16 @@ expect() {
 
 # until_is SECONDS WANTED COMMAND...: the command's words once they are the wanted ones, or the last.
 until_is() {
-    local end=$((SECONDS + $1)) wanted=$2 got
+    local end=$((SECONDS + $1 * ${PATIENCE:-1})) wanted=$2 got
     shift 2
-    while got=$("$@" 2>&1 || true) && [ "$got" != "$wanted" ] && [ "$SECONDS" -lt "$end" ]; do
+    while got=$("$@" 2>/dev/null || true) && [ "$got" != "$wanted" ] && [ "$SECONDS" -lt "$end" ]; do
         sleep 0.1
     done
     echo "$got"
 }
 
 property() { systemctl show "arenad@$1" -p "$2" --value; }
-journal() { journalctl --no-pager -o short-monotonic -u "arenad@$1"; }
+journal() { journalctl --no-pager -o short-unix -u "arenad@$1"; }
 # told ARENA WORDS: how often the journal has them.
 told() { journal "$1" | grep -cF -- "$2"; }
 main() { property "$1" MainPID; }
@@ -70,10 +70,15 @@ systemctl start arenad@demo
 expect "start returns when it is ready" "0 active" "$? $(property demo ActiveState)"
 echo "note    ready after $((($(date +%s%N) - began) / 1000000)) ms"
 expect "the first scene comes" 1 "$(until_is 30 1 told demo 'first scene')"
-journal demo | awk '/Starting/ { from = $2 } /first scene/ { to = $2 } END { gsub(/[][]/, "", from); gsub(/[][]/, "", to); print "note    first scene " to - from " s after the start" }'
+journal demo | awk '/Starting/ { from = $1 } /first scene/ { printf "note    first scene %.1f s after the start\n", $1 - from }'
 expect "it runs as its user" arenad "$(ps -o user= -p "$(main demo)")"
 expect "the status line tells of the camera" 1 "$(until_is 15 1 sh -c 'systemctl show arenad@demo -p StatusText --value | grep -c "^camera live; [1-9]"')"
-expect "the tracking thread is urgent" "FF 10" "$(ps -L -o comm=,cls=,rtprio= -p "$(main demo)" | awk '$1 == "track" { print $2, $3 }')"
+# Some containers may not raise limits; there the daemon says so and runs on.
+if prlimit --rtprio=10:10 true 2>/dev/null; then
+    expect "the tracking thread is urgent" "FF 10" "$(ps -L -o comm=,cls=,rtprio= -p "$(main demo)" | awk '$1 == "track" { print $2, $3 }')"
+else
+    expect "a priority that the system refuses is told" 1 "$(told demo 'thread track: real-time priority 10: refused: ')"
+fi
 expect "the sinks are not" "TS" "$(ps -L -o comm=,cls= -p "$(main demo)" | awk '$1 == "files" { print $2 }')"
 
 sed 's/^user.*//; s/^password.*//; s/:0"/:1"/' /etc/arenad/demo.toml >/try/second.toml
@@ -82,11 +87,11 @@ expect "a second start of the arena is refused" "2 1" "$? $(grep -c 'arena demo:
 
 kill "$camera"
 expect "a camera that is away is told" 1 "$(until_is 20 1 sh -c 'systemctl show arenad@demo -p StatusText --value | grep -c "^camera away"')"
-sleep 9
+sleep 9 # more than two of them
 expect "and for two watchdog times no reason to restart" "active 0" "$(property demo ActiveState) $(property demo NRestarts)"
 ./camera "$(echo "$url" | sed 's|.*:\([0-9]*\)/.*|\1|')" 600 digest >camera.log &
 
-timeout 25 strace -qq -p "$(thread demo track)" -e trace=futex -e inject=futex:delay_enter=20000000 >/dev/null 2>&1 &
+timeout $((25 * ${PATIENCE:-1})) strace -qq -p "$(thread demo track)" -e trace=futex -e inject=futex:delay_enter=60000000 >/dev/null 2>&1 &
 expect "a tracking thread that hangs is restarted by the watchdog" 1 "$(until_is 25 1 property demo NRestarts)"
 expect "and named" 1 "$(told demo 'thread track: stands still')"
 expect "and comes back" active "$(until_is 20 active property demo ActiveState)"

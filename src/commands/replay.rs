@@ -40,7 +40,7 @@ pub struct Args {
     /// Keeps doubtful frames, with the answers as first labels, in OUT/labeled-data: a DeepLabCut folder to correct and train on.
     #[arg(long)]
     harvest: bool,
-    /// Writes the poses as the model gave them, before tracking, to OUT/poses.jsonl: `arenad track` reads it.
+    /// Writes the poses before tracking, with the paint's evidence, to OUT/poses.jsonl: `arenad track` reads it.
     #[arg(long)]
     raw_poses: bool,
 }

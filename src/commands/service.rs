@@ -12,6 +12,8 @@ use std::time::Duration;
 const STEP: Duration = Duration::from_secs(300);
 /// How often the threads are looked at without a watchdog, and at most with one.
 const LOOK: Duration = Duration::from_secs(3);
+/// So many looks in a row at a thread that stands still are worth a message.
+const ODD_LOOKS: u32 = 2;
 /// What the status line may hold of the system's or the camera's words.
 const STATUS_CHARS: usize = 200;
 
@@ -41,8 +43,9 @@ fn tell(states: &[NotifyState<'_>]) {
 /// Looks after a running daemon from outside its threads.
 pub(super) struct Watch {
     vigil: Vigil,
-    /// The thread that was still at the last look.
+    /// The thread that was still at the last look, and at how many looks in a row some thread was.
     still: Option<&'static str>,
+    looks: u32,
     every: Duration,
     ledger: Arc<Ledger>,
     clock: Clock,
@@ -51,10 +54,10 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn over(daemon: &Daemon, ledger: &Arc<Ledger>, clock: Clock) -> Self {
-        // Four looks in the watchdog's time, of which one must find every thread moving.
+        // Four looks in the watchdog's time.
         let every = sd_notify::watchdog_enabled().map_or(LOOK, |limit| (limit / 4).min(LOOK));
         let last = Reading::take(ledger, clock.monotonic());
-        Self { vigil: daemon.vigil(), still: None, every, ledger: Arc::clone(ledger), clock, last }
+        Self { vigil: daemon.vigil(), still: None, looks: 0, every, ledger: Arc::clone(ledger), clock, last }
     }
 
     /// Time between two looks.
@@ -62,17 +65,19 @@ impl Watch {
         self.every
     }
 
-    /// Feeds the watchdog if every thread of the line has moved since the last look, and tells the status.
+    /// Feeds the watchdog if every thread of the line has moved since it was fed, and tells the status.
     pub(super) fn look(&mut self, daemon: &Daemon) {
         let still = self.vigil.look();
         match (self.still, still) {
-            (None, Some(thread)) => tracing::error!(
+            // One look may find a thread that the system has not let run; two are half of the watchdog's time.
+            (_, Some(thread)) if self.looks + 1 == ODD_LOOKS => tracing::error!(
                 "thread {thread}: stands still for {:.1} s; systemd ends and restarts arenad if it stays so (WatchdogSec=)",
-                self.every.as_secs_f64()
+                (self.every * ODD_LOOKS).as_secs_f64()
             ),
-            (Some(thread), None) => tracing::warn!("thread {thread}: moves again"),
+            (Some(thread), None) if self.looks >= ODD_LOOKS => tracing::warn!("thread {thread}: moves again"),
             _ => {}
         }
+        self.looks = if still.is_some() { self.looks.saturating_add(1) } else { 0 };
         self.still = still;
         let status = self.status(daemon);
         match still {

@@ -88,12 +88,13 @@ pub(super) fn doings(film: &Film, body_length_px: f64, exits: &[Exit]) -> Vec<Ve
     doings
 }
 
-/// By animal, then by time: each first frame in view after [`AWAY_S`] or more in which nothing of the animal was.
+/// By animal, then by time: each first frame with more than half of an animal in view after [`AWAY_S`] or more in which nothing of it was.
+/// A tail in the door, however long it lies there, has not left.
 pub(super) fn exits(film: &Film) -> Vec<Exit> {
     let mut exits = Vec::new();
     for animal in 0..film.animals {
         let mut away: Option<usize> = None;
-        // Long enough away, not yet enough of it in view.
+        // Long enough away, not yet out.
         let mut due = false;
         for (index, frame) in film.frames.iter().enumerate() {
             let Some(truth) = frame.truth.get(animal) else { continue };
@@ -102,7 +103,7 @@ pub(super) fn exits(film: &Film) -> Vec<Exit> {
                 due |= super::names::seconds(film, since, index) + 1.0 / film.fps >= AWAY_S - 0.5 / film.fps;
             } else {
                 away = None;
-                if due && truth.counts() {
+                if due && is_out(truth) {
                     exits.push(Exit { animal, frame: index });
                     due = false;
                 }
@@ -110,6 +111,11 @@ pub(super) fn exits(film: &Film) -> Vec<Exit> {
         }
     }
     exits
+}
+
+fn is_out(animal: &TrueAnimal) -> bool {
+    let known = animal.points.iter().filter(|point| point.place().is_some()).count();
+    animal.seen() * 2 > known
 }
 
 fn centre(animal: &TrueAnimal, body: &[bool]) -> Option<[f64; 2]> {
@@ -134,9 +140,11 @@ fn touch(one: &TrueAnimal, other: &TrueAnimal, body: &[bool], body_length_px: f6
 
 #[cfg(test)]
 mod tests {
+    use super::super::TruePoint;
     use super::super::film::FilmFrame;
     use super::super::made::{animal, covered, film, hidden, verdicts};
     use super::*;
+    use crate::space::InCamera;
 
     /// Two animals, whose noses are at these places, frame by frame.
     fn two(places: impl Iterator<Item = (f32, f32)>) -> Film {
@@ -167,9 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_begins_when_enough_is_in_view_and_lasts_two_seconds() {
+    fn an_exit_begins_when_most_of_the_animal_is_in_view_and_lasts_two_seconds() {
         let mut film = verdicts(&["..........++++++++++++++++++++++++++++++"]).0;
-        let peeking = FilmFrame { truth: vec![covered(0, 0.0)], ..film.frames[10].clone() };
+        let mut tail = covered(0, 0.0);
+        tail.points[2] = TruePoint::Seen(InCamera { x: 10.0, y: 0.0 });
+        let peeking = FilmFrame { truth: vec![tail], ..film.frames[10].clone() };
         film.frames[10] = peeking;
         let exits = exits(&film);
         assert_eq!(exits, [Exit { animal: 0, frame: 11 }]);

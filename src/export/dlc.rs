@@ -12,7 +12,8 @@ pub const SCORER: &str = "arenad";
 /// x and y in camera pixels (two decimals) and the likelihood 0 to 1 (three decimals) of each keypoint of each identity.
 ///
 /// A cell is empty where nothing was seen: a keypoint that is missing, an animal that is hidden, unseen or only *predicted* (the
-/// motion model's places are no observations), a frame that is missing. Animals whose name is withheld have no column and are
+/// motion model's places are no observations), a frame that is missing. A missing keypoint that is predicted on a seen animal is
+/// written with its likelihood, which is at most half of what it was when seen. Animals whose name is withheld have no column and are
 /// left out. Where the model knows no identities at all, the individuals are `animal1` to `animal8`: a new track takes the first one
 /// that no track has, and keeps it as long as it lasts. After the first row frame numbers have no hole: a missing frame is an empty row.
 ///

@@ -161,7 +161,7 @@ fn body_parts_are_known_by_the_names_that_laboratories_use() {
         own,
         words(&["snout", "leftear", "rightear", "left_flank", "right_flank", "spine1", "tailbase", "tail2", "tailend"])
     );
-    assert_eq!(words(&["wheel", "tail_tip"]), Anatomy::default());
+    assert_eq!(words(&["wheel", "tail_tip", "rear_left_paw", "forearm"]), Anatomy::default());
 }
 
 #[test]

@@ -19,6 +19,8 @@ const WIDE: f32 = 0.65;
 const SLIM: f32 = 0.22;
 /// A place is another animal's when it lies nearer to that one's spine than to the own, less this, in half widths.
 const ALOOF: f32 = 0.35;
+/// Words for an ear.
+const EARS: [&str; 9] = ["ear", "leftear", "rightear", "earleft", "earright", "lear", "earl", "earr", "ears"];
 /// Trunks outside these lengths are nonsense, pixels.
 const LENGTHS: std::ops::RangeInclusive<f32> = 6.0..=2000.0;
 
@@ -37,14 +39,16 @@ impl Anatomy {
     pub fn of(keypoints: &[String]) -> Self {
         let mut anatomy = Self::default();
         for (index, name) in keypoints.iter().enumerate() {
-            let name: String =
-                name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+            let name = name.to_ascii_lowercase();
+            // A rear paw and a forearm are no ears: ears are words of their own.
+            let ear = name.split(|c: char| !c.is_ascii_alphabetic()).any(|word| EARS.contains(&word));
+            let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
             let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
             let slot = if has(&["tailbase", "tbase", "basetail", "tailstart", "tti"]) {
                 &mut anatomy.tail_base
             } else if has(&["tail"]) {
                 continue;
-            } else if has(&["ear"]) {
+            } else if ear {
                 free(&mut anatomy.ears)
             } else if has(&["flnk", "flank", "hip", "lateral"]) {
                 free(&mut anatomy.flanks)

@@ -1,4 +1,4 @@
-//! Signs of life: each thread of the line beats as it goes round, and between two looks it shows who does not.
+//! Signs of life: each thread of the line beats as it goes round, and whoever looks sees who does not.
 
 use crate::handover::Taken;
 use std::sync::Arc;
@@ -58,6 +58,7 @@ impl Pulse {
 /// Watches the threads of the line, from outside them.
 #[derive(Debug)]
 pub struct Vigil {
+    /// Each with the beats that it had when all had beaten.
     watched: Vec<(Arc<Pulse>, u64)>,
 }
 
@@ -67,18 +68,16 @@ impl Vigil {
         Self { watched: watched.collect() }
     }
 
-    /// The first thread of the line that has not beaten since the look before, if any. Looks should lie two seconds apart or more: a
-    /// thread that waits beats twice a second.
+    /// The first thread of the line that has not beaten since all had, if any. A thread that waits beats twice a second.
     pub fn look(&mut self) -> Option<&'static str> {
-        let mut still = None;
-        for (pulse, seen) in &mut self.watched {
-            let beats = pulse.beats.load(Relaxed);
-            if beats == *seen {
-                still = still.or(Some(pulse.thread));
-            }
-            *seen = beats;
+        let still = self.watched.iter().find(|(pulse, seen)| pulse.beats.load(Relaxed) == *seen);
+        if let Some((pulse, _)) = still {
+            return Some(pulse.thread);
         }
-        still
+        for (pulse, seen) in &mut self.watched {
+            *seen = pulse.beats.load(Relaxed);
+        }
+        None
     }
 }
 
@@ -94,10 +93,11 @@ mod tests {
         assert_eq!(vigil.look(), Some("decode"), "nobody has beaten yet: the first of the line is named");
         decode.beat();
         assert_eq!(vigil.look(), Some("track"));
+        track.beat();
+        assert_eq!(vigil.look(), None, "all have beaten, whatever the looks between");
         (0..3).for_each(|_| track.beat());
         assert_eq!(vigil.look(), Some("decode"), "beats of one thread do not stand for another");
         decode.beat();
-        track.beat();
         assert_eq!(vigil.look(), None);
     }
 

@@ -196,7 +196,7 @@ impl Tracking {
         });
     }
 
-    /// The poses of the frame that became a scene last, as the model gave them: what the tracker was told.
+    /// What the tracker was told of the frame that became a scene last: the model's poses, with the paint's evidence.
     pub fn poses(&self) -> &Poses {
         &self.poses
     }

@@ -67,6 +67,11 @@ impl<T> Feed<T> {
         self.arrived.notified().await;
     }
 
+    /// Makes the next `arrived` return at once: more may be there.
+    pub fn look_again(&self) {
+        self.arrived.notify_one();
+    }
+
     /// The next value that is already there.
     pub fn next(&self) -> Taken<T> {
         self.line.take_within(Duration::ZERO)

@@ -24,7 +24,7 @@ const OWN_MIN: f32 = 0.98;
 /// An animal's own build counts once it was learnt for this long, seconds.
 const OWN_BUILD_S: f32 = 5.0;
 /// A name teaches its build from this probability on.
-const TEACHES: f32 = 0.95;
+const TEACHES: f32 = 0.9;
 
 /// One track as the bodies see it in a frame.
 pub struct Seat<'a> {

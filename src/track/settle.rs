@@ -10,7 +10,7 @@ mod revised;
 
 use super::identity::{self, Candidate};
 use super::known::{Known, View};
-use super::told::{Sighting, Told};
+use super::told::{Hearing, Sighting, Told};
 use crate::config;
 use crate::handover::{Animal, Gaps, Identity, LiveName, MAX_ANIMALS, Scene, Settled, TrackId};
 use crate::stamp::{Elapsed, Stamp};
@@ -24,6 +24,9 @@ use std::collections::VecDeque;
 pub const MOST_WAITING: usize = 512;
 /// Most frames that are settled with one frame, after a jump in time.
 const AT_ONCE: usize = 4;
+
+/// A track this likely there needs no further look.
+const PRESENT: f32 = 0.999;
 
 /// A frame that waits.
 #[derive(Clone, Debug)]
@@ -136,20 +139,22 @@ impl Settler {
         let mut candidates: Vec<Candidate, MAX_ANIMALS> = Vec::new();
         for sighting in &first.told.sightings {
             let Some(hearing) = first.told.of(sighting.track) else { continue };
-            let fate = self.fate(sighting);
-            let mut sighting = Sighting { confirmed: sighting.confirmed || fate.confirmed, ..*sighting };
+            let fate = self.fate(sighting, hearing);
+            // One that is not seen again was out of sight already: its animal is hidden, and another track may have its name.
+            if !fate.weighed || fate.gone {
+                continue;
+            }
+            // A track that was too unsure to be shown is shown from its first pose on once it is sure enough.
+            let mut sighting = Sighting { confirmed: sighting.confirmed || sighting.seen, ..*sighting };
             if let (false, Some(next)) = (sighting.seen, fate.seen) {
                 self.followed.place_between(&mut sighting, first.at_ns, next);
             }
-            if sighting.confirmed {
-                let after = later.iter().find(|(track, _)| *track == sighting.track).map(|(_, after)| *after);
-                let belief = hearing.belief.with(&after.unwrap_or_default(), self.identities);
-                // A track that is never seen again gives way to one that is.
-                let present = if fate.gone { 0.0 } else { hearing.present };
-                let name = self.followed.name(sighting.track);
-                let _ = candidates.push(Candidate { belief, present, name });
-                let _ = sightings.push(sighting);
-            }
+            let after = later.iter().find(|(track, _)| *track == sighting.track).map(|(_, after)| *after);
+            let belief = hearing.belief.with(&after.unwrap_or_default(), self.identities);
+            let name = self.followed.name(sighting.track);
+            // There is room: a frame has no more tracks than that.
+            let _ = candidates.push(Candidate { belief, present: fate.present, name });
+            let _ = sightings.push(sighting);
         }
         let posterior = identity::posterior(&candidates, self.identities);
         let names = identity::names(&candidates, &posterior, self.identities, self.name_min);
@@ -162,18 +167,23 @@ impl Settler {
     }
 
     /// What becomes of a track of the oldest frame.
-    fn fate(&self, sighting: &Sighting) -> Fate<'_> {
-        let mut fate = Fate { seen: None, confirmed: sighting.confirmed, gone: false };
+    fn fate(&self, sighting: &Sighting, hearing: &Hearing) -> Fate<'_> {
+        let mut fate = Fate { seen: None, weighed: hearing.weighed, present: hearing.present, gone: false };
         for frame in self.waiting.iter().skip(1) {
-            let Some(later) = frame.told.sightings.iter().find(|later| later.track == sighting.track) else {
+            let of = |later: &&Sighting| later.track == sighting.track;
+            let (Some(later), Some(heard)) = (frame.told.sightings.iter().find(of), frame.told.of(sighting.track))
+            else {
                 fate.gone = !sighting.seen && fate.seen.is_none();
                 break;
             };
-            fate.confirmed |= later.confirmed;
+            fate.weighed |= heard.weighed;
+            if sighting.seen {
+                fate.present = fate.present.max(heard.present);
+            }
             if later.seen && fate.seen.is_none() {
                 fate.seen = Some((frame.at_ns, later));
             }
-            if fate.confirmed && fate.seen.is_some() {
+            if fate.weighed && fate.seen.is_some() && fate.present >= PRESENT {
                 break;
             }
         }
@@ -186,8 +196,10 @@ impl Settler {
 struct Fate<'a> {
     /// When and where it is seen next.
     seen: Option<(u64, &'a Sighting)>,
-    /// It has a place in scenes, at least later.
-    confirmed: bool,
+    /// It is weighed for a name, at least later.
+    weighed: bool,
+    /// How likely it is an animal that is there: of one that is seen, how likely it ever gets.
+    present: f32,
     /// It is not seen in this frame and never again.
     gone: bool,
 }

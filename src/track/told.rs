@@ -36,6 +36,8 @@ pub struct Hearing {
     pub keeps: f32,
     /// How likely it is still there, 0 to 1: 1 with a pose, falling without.
     pub present: f32,
+    /// It is sure enough to be an animal to be weighed for a name, whether it is shown or not.
+    pub weighed: bool,
 }
 
 /// Where a track is in one frame, and its name.

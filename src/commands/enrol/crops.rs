@@ -8,7 +8,7 @@ use arenad::space::InCamera;
 use std::path::{Path, PathBuf};
 
 /// A crop narrower or lower than this has too few pixels.
-const SIDE_LEAST: u32 = 12;
+const SIDE_LEAST: u32 = 24;
 /// The part of a crop, of half its width and height, that is looked at.
 const MIDDLE: f32 = 0.6;
 /// Places along each side of a square that holds the ellipse: at most `PLACES` lie in it.

@@ -3,6 +3,7 @@
 use arenad::eval::{Figures, KindFigures, Oddities, Part};
 
 type Cell = fn(&KindFigures) -> String;
+type PartOf = fn(&KindFigures) -> &Part;
 
 /// Names and tracking, one column a kind.
 const ROWS: &[(&str, Cell)] = &[
@@ -37,7 +38,7 @@ const ROWS: &[(&str, Cell)] = &[
 ];
 
 /// Parts of the animal-frames.
-const PARTS: &[(&str, fn(&KindFigures) -> &Part)] = &[
+const PARTS: &[(&str, PartOf)] = &[
     ("contacts", |kind| &kind.parts.contacts),
     ("huddles", |kind| &kind.parts.huddles),
     ("chases", |kind| &kind.parts.chases),

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Largest message, both ways: eight animals with 24 keypoints need 10 KB, the statistics 5 KB.
 const PACKET_BYTES: u32 = 1 << 20;
 /// Requests that wait for the socket; beyond it scenes are dropped.
-const REQUESTS: usize = 64;
+pub(super) const REQUESTS: usize = 64;
 /// A broker that has not let us in by then is given up.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// When nothing at all is sent the client pings this often; the broker gives us up after one and a half times as long.

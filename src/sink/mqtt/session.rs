@@ -2,7 +2,7 @@
 
 use super::MqttError;
 use super::kept::Kept;
-use super::link::{Acknowledgement, Care, Dial, Driver, Heard, Publisher};
+use super::link::{Acknowledgement, Care, Dial, Driver, Heard, Publisher, REQUESTS};
 use crate::config::Mqtt;
 use crate::handover::{Delivery, Settled, Taken};
 use crate::ledger::Ledger;
@@ -22,6 +22,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 /// The statistics are acknowledged, one a second: a broker that acknowledges nothing for this long is gone. (The client's own ping
 /// does not show it, because it pings only when nothing else is sent.)
 const SILENCE: Duration = Duration::from_secs(5);
+/// Values taken from the feed between two turns of the socket; their messages fit before it, with the events and the statistics.
+const BATCH: usize = REQUESTS / 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the farewell may take.
@@ -188,9 +190,10 @@ impl MqttSink {
         self.failing = Some(error);
     }
 
-    /// Takes everything that is in the feed.
+    /// Takes what is in the feed, a batch at a time: the socket gets its turn between two, so that a burst (all that is settled at the
+    /// end of a stream) is not dropped for want of room before it.
     fn drain(&mut self, link: Option<&Publisher>) {
-        loop {
+        for _ in 0..BATCH {
             match self.feed.next() {
                 Taken::Value(Item::Scene(delivery)) => self.say_scene(link, &delivery),
                 Taken::Value(Item::Settled(settled)) => self.say_settled(link, &settled),
@@ -205,6 +208,7 @@ impl MqttSink {
                 }
             }
         }
+        self.feed.look_again();
     }
 
     fn say_scene(&mut self, link: Option<&Publisher>, delivery: &Delivery) {

@@ -8,7 +8,7 @@ use crate::handover::MAX_ANIMALS;
 const FOUND: f32 = 0.8;
 /// How many keypoints that are no track's lie on a square of one body size, and how many more where another body reaches.
 const STRANGERS: f32 = 0.0003;
-const STRANGERS_NEAR: f32 = 0.1;
+const STRANGERS_NEAR: f32 = 0.05;
 /// How much more likely the model puts a keypoint into its own animal's pose than into another's near by.
 const OWN: f32 = 10.0;
 /// Now and then a keypoint strays further than it was seen to: this share of the time, this many times as far.

@@ -103,12 +103,14 @@ pub struct Expected {
     pub frame: Option<Frame>,
     /// How far the frame may be off, body sizes squared.
     slack: f32,
+    /// How far such a body's keypoints may lie from the frame's origin, body sizes.
+    reach: f32,
 }
 
 impl Expected {
-    /// Whether a place, in body sizes, is within the body's reach.
+    /// Whether a place, in body sizes, is within the body's reach, its missing keypoints and all.
     pub fn reaches(&self, at: [f32; 2]) -> bool {
-        self.frame.is_some_and(|frame| apart(frame.origin, at) <= frame.reach + self.slack.sqrt())
+        self.frame.is_some_and(|frame| apart(frame.origin, at) <= frame.reach.max(self.reach) + self.slack.sqrt())
     }
 
     /// Where keypoint `k` must be along the camera's axes, and its variance on each; body sizes.
@@ -139,7 +141,7 @@ impl Posture {
                 None => (known.at, NOISE + known.variance),
             });
         }
-        let mut expected = Expected { parts, frame: None, slack: 0.0 };
+        let mut expected = Expected { parts, frame: None, slack: 0.0, reach: build.reach() };
         match keypoints {
             Some(keypoints) => self.lay(&mut expected, keypoints, size),
             None => {

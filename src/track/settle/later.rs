@@ -89,7 +89,8 @@ mod tests {
         for (track, likelihoods) in said {
             let mut belief = before.of(*track).map_or(Belief::default(), |hearing| hearing.belief);
             belief.fade(keeps, 3);
-            let hearing = Hearing { track: *track, belief, heard: heard(*likelihoods), keeps, present: 1.0 };
+            let hearing =
+                Hearing { track: *track, belief, heard: heard(*likelihoods), keeps, present: 1.0, weighed: true };
             told.tracks.push(hearing).expect("room");
         }
         if let Some(p) = exchange {
