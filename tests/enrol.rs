@@ -112,17 +112,21 @@ fn clicks_give_coats_and_the_line_names_the_animals_by_them() {
     let said = desk.enrol(&words(&format!("--engine built-in{clicks}"), &picture)).well();
     assert!(said.contains("ruby has 1 picture(s)"), "{said}");
     assert_eq!(desk.coats().coats.len(), animals.len());
-    // Another moment of the same arena.
+    // Another moment of the same arena, which lasts for ten frames.
     let (other, truth) = still(&desk, "other.png", 9, &mice);
-    let (out, coats) = (desk.path("out"), desk.path("coats.toml"));
-    arenad(line("replay {} -o {} --engine built-in --coats {}", &[&other, &out, &coats])).well();
+    let (film, out, coats) = (desk.path("film"), desk.path("out"), desk.path("coats.toml"));
+    fs::create_dir(&film).expect("made");
+    for frame in 0..10 {
+        fs::copy(&other, film.join(format!("{frame}.png"))).expect("copied");
+    }
+    arenad(line("replay {} -o {} --engine built-in --coats {}", &[&film, &out, &coats])).well();
     let table = fs::read_to_string(out.join("poses.csv")).expect("poses");
     let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split(',').collect()).collect();
     let mut right = 0;
     for (who, [x, y]) in &truth {
         let column =
             (0..rows[1].len()).find(|c| rows[1][*c] == names[*who] && rows[2][*c] == "cntr").expect("a column");
-        let cell = |c: usize| rows[4][c].parse::<f32>().unwrap_or(f32::NAN);
+        let cell = |c: usize| rows[13][c].parse::<f32>().unwrap_or(f32::NAN);
         right += usize::from((cell(column) - x).hypot(cell(column + 1) - y) < 20.0);
     }
     assert_eq!(right, 4, "{truth:?}\n{table}");

@@ -152,10 +152,10 @@ fn written(pictures: &Pictures, learnt: &Learnt) -> WrittenCoats {
         spread: *spread,
     };
     let mut pairs = Vec::new();
-    for a in 0..pictures.names.len() {
-        for b in a + 1..pictures.names.len() {
+    for (a, first) in pictures.names.iter().enumerate() {
+        for (b, second) in pictures.names.iter().enumerate().skip(a + 1) {
             pairs.push(WrittenPair {
-                names: [pictures.names[a].clone(), pictures.names[b].clone()],
+                names: [first.clone(), second.clone()],
                 confused: (learnt.taken_for[a][b] + learnt.taken_for[b][a]) / 2.0,
                 apart: learnt.apart[a][b],
             });

@@ -71,9 +71,9 @@ mod tests {
     #[test]
     fn the_inverse_undoes_the_covariance() {
         let (inverse, size) = inverted(&SPREAD);
-        for i in 0..3 {
-            for j in 0..3 {
-                let product: f32 = (0..3).map(|k| SPREAD[i][k] * inverse[k][j]).sum();
+        for (i, row) in SPREAD.iter().enumerate() {
+            for j in [0, 1, 2] {
+                let product: f32 = row.iter().zip(&inverse).map(|(value, other)| value * other[j]).sum();
                 assert!((product - f32::from(u8::from(i == j))).abs() < 1e-4, "{i}{j}: {product}");
             }
         }
