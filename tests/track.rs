@@ -136,7 +136,7 @@ fn each_wrong_line_is_told_by_what_was_got_and_what_is_allowed() {
     let whole = "{\"seq\":0,\"time_s\":0,\"poses\":[{\"keypoints\":[[1,2,0.5],null],\"identity\":[0.5,0.5],\"score\":1,\"centre\":[1,2]}]}";
     read(whole.as_bytes(), sizes()).expect("read");
     let lines = "allowed: {\"seq\":…,\"time_s\":…,\"poses\":[…]} or {\"gap\":[first,last,\"reason\"]}";
-    let nine = vec!["{\"keypoints\":[null,null],\"score\":1,\"centre\":[1,2]}"; 9].join(",");
+    let nine = ["{\"keypoints\":[null,null],\"score\":1,\"centre\":[1,2]}"; 9].join(",");
     for (from, to, said) in [
         ("[1,2,0.5]", "[1,2]", format!(": invalid length 2, expected an array of length 3; {lines}")),
         ("[1,2,0.5]", "[1,1e400,0.5]", format!(": number out of range; {lines}")),
