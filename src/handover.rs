@@ -284,7 +284,7 @@ pub struct Vanished {
 pub struct Animal {
     /// Which animal. Each stands at most once in a scene; `None` is a track whose name is withheld.
     pub identity: Option<Identity>,
-    /// Probability that the track is this identity, 0 to 1; 0 for `Unseen`.
+    /// Probability that the track is this identity, 0 to 1; hidden: that it is still out of sight, fading; 0 for `Unseen`.
     pub p: f32,
     /// The track that carries it, when seen or predicted.
     pub track: Option<TrackId>,

@@ -62,7 +62,7 @@ fn doubtful_frames_become_labels_that_the_training_reads() {
     arenad(line("rehearse -o {} --minutes 0.04 --fps 10 --seed 3", &[&path("film")])).well();
     let replay = |out: &str| {
         let [film, out, config] = ["film/video.mp4", out, "a1.toml"].map(path);
-        arenad(line("replay {} -o {} --config {} --engine built-in --harvest", &[&film, &out, &config])).well()
+        arenad(line("replay {} -o {} --config {} --engine built-in --live --harvest", &[&film, &out, &config])).well()
     };
     let said = replay("out");
     assert!(said.contains("doubtful frames kept in "), "{said}");

@@ -110,7 +110,7 @@ fn nothing_is_allocated_from_poses_to_pins() {
     drop(actor);
     let sets = record.sets();
     assert!(doubtful > 3, "{doubtful}: the harvest's look was never taken to its end");
-    assert!(settled > 4000 && met > 3, "{settled} animals settled, {met} contacts");
+    assert!(settled > 4000 && met > 0, "{settled} animals settled, {met} contacts");
     assert!(happened > 20 && ledger.counters.triggers.get() > 3, "the run was too quiet to prove anything");
     assert_eq!(sets.last().map(|set| set.1), Some(false));
 }

@@ -9,6 +9,7 @@ Only Python's own library is needed. A film, its replay and its judgement stay i
 import argparse
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 PARTS = ("contacts", "huddles", "chases", "shelter_exits", "rest")
@@ -113,8 +114,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--first-seed", type=int, default=9601)
     parser.add_argument("--tracks", help="a CSV with the columns that `arenad rehearse --tracks` takes")
-    parser.add_argument("replay", nargs="*", help="options for `arenad replay`, after --")
-    args = parser.parse_args()
+    words = sys.argv[1:]
+    split = words.index("--") if "--" in words else len(words)
+    args = parser.parse_args(words[:split])
+    args.replay = words[split + 1 :]
     figures = {name: judged(args, name, options) for name, options in films(args).items()}
     rendered = [film for name, film in figures.items() if name != "real-motion"]
     if rendered:

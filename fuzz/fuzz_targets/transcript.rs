@@ -8,7 +8,7 @@ use arenad::zones::Zones;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut reader = TranscriptReader::new(data, Sizes::new(2, 2));
-    let mut tracker = Tracker::new(config::Tracker::default(), 2, Zones::new(&[]).expect("no zones"));
+    let mut tracker = Tracker::new(config::Tracker::default(), 2, Zones::default(), &[[0, 1]]);
     while let Ok(Some(frame)) = reader.next_frame() {
         tracker.advance(&frame.poses, frame.stamp, &frame.gaps);
     }

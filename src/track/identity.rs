@@ -1,8 +1,7 @@
 //! Who a track is: the belief that evidence moves, and the exact joint posterior in which each identity stands at most once.
 //!
 //! A track's belief is a hidden Markov chain: between frames two animals may have changed places unnoticed (`fade`, `mix`), and
-//! each frame is heard as a likelihood. Pictures that follow each other err alike, so what a frame says is weighed against what the
-//! track looked like before (`Looks`): a look that lasts is heard once and then again as fast as looks are drawn anew.
+//! each frame is heard as a likelihood, weighed against what the track looked like before (`looks`).
 //!
 //! The posterior joins the beliefs: every way of giving the live tracks different identities, or none, is weighed, and the
 //! share of all ways in which a track is R is its probability of being R. That is what makes three sure tracks name the fourth.
@@ -14,22 +13,17 @@ use crate::handover::{Identity, MAX_ANIMALS};
 
 /// Least logarithm of odds between two identities, for the numbers' sake.
 const LEAST: f32 = -16.0;
-/// How long a track looks like one animal before its look is drawn anew, seconds.
-const LOOK_S: f64 = 0.1;
-/// Share of looks that are another animal's: before any was learnt, and the bounds of what can be learnt.
-pub const MISLED: f32 = 0.08;
-const MISLED_LEAST: f32 = 0.03;
-const MISLED_MOST: f32 = 0.3;
-/// It is learnt from tracks surer than this, as the mean over about this many seconds of one track.
-const SURE: f32 = 0.9;
-const LEARNT_S: f64 = 60.0;
-/// Share of pictures whose identity says nothing about the animal.
+/// Share of pictures whose identity says nothing about the animal: it bounds what one picture can say (200 to 1 of four). Rendered
+/// film: one name in 400 was wrong, one in 6000 where the pose's score was above 0.7, one in 10 where it was below 0.4.
 const NOTHING: f32 = 0.02;
 /// A track becomes another animal's unnoticed once in this time with poses, beside one that is hidden, and without poses, seconds.
+/// Sixteen rendered minutes of four mice: fewest wrong names and best calibration between 20 and 60 (ECE 0.002); above that an
+/// exchange that nobody saw stands for too long.
 pub const FADE_SEEN_S: f64 = 30.0;
 pub const FADE_BESIDE_S: f64 = 5.0;
 pub const FADE_UNSEEN_S: f64 = 2.0;
-/// Weight of a track being none of the identities, against a track of which nothing is known being one certain identity.
+/// Weight of a track being none of the identities, against a track of which nothing is known being one certain identity. What lasts
+/// is an animal: with 0.04 names that were right 9998 times in 10 000 were said to be right 99 times in 100.
 const NOBODY: f64 = 0.003;
 /// Share of first sights that are nobody, and how long such a one lasts, seconds.
 const GHOSTS: f64 = 0.05;
@@ -56,60 +50,6 @@ pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
         *share = NOTHING * even + (1.0 - NOTHING) * if usable { p / sum } else { even };
     }
     shares
-}
-
-/// What a track looks like, were it each of the identities: `self.0[k][j]` is the probability that it looks like `j` if it is `k`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Looks([Shares; MAX_ANIMALS]);
-
-impl Looks {
-    /// Nothing was seen yet, and the share `misled` of looks is another animal's.
-    pub fn new(identities: usize, misled: f32) -> Self {
-        let other = misled / (identities.max(2) - 1) as f32;
-        let mut looks = Self([[0.0; MAX_ANIMALS]; MAX_ANIMALS]);
-        for (k, look) in looks.0[..identities].iter_mut().enumerate() {
-            look[..identities].fill(other);
-            look[k] = 1.0 - other * (identities - 1) as f32;
-        }
-        looks
-    }
-
-    /// Takes in one pose's `sound` likelihoods, `seconds` after the last pose: what they say of each identity beyond what was
-    /// known, logarithms.
-    pub fn hear(&mut self, sound: &Shares, identities: usize, seconds: f64, misled: f32) -> Shares {
-        let anew = (1.0 - (-seconds / LOOK_S).exp()) as f32;
-        let drawn = Self::new(identities, misled);
-        let mut heard = [0.0; MAX_ANIMALS];
-        for k in 0..identities {
-            let look = &mut self.0[k];
-            let mut sum = 0.0;
-            for j in 0..identities {
-                look[j] = (look[j] + anew * (drawn.0[k][j] - look[j])) * sound[j];
-                sum += look[j];
-            }
-            let sum = sum.max(f32::MIN_POSITIVE);
-            look[..identities].iter_mut().for_each(|share| *share /= sum);
-            heard[k] = sum.ln();
-        }
-        heard
-    }
-
-    /// The two tracks may have exchanged their animals, with probability `exchanged`.
-    pub fn mix(&mut self, other: &mut Self, exchanged: f32) {
-        for (mine, theirs) in self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened_mut()) {
-            let apart = exchanged * (*theirs - *mine);
-            (*mine, *theirs) = (*mine + apart, *theirs - apart);
-        }
-    }
-
-    /// Follows the share of misleading looks slowly: where a track is surely somebody (`shares`), it is known whether it looks it.
-    pub fn teach(&self, misled: &mut f32, shares: &Shares, identities: usize, seconds: f64) {
-        let sure = shares[..identities].iter().position(|share| *share > SURE);
-        if let Some(k) = sure {
-            let learns = (1.0 - (-seconds / LEARNT_S).exp()) as f32;
-            *misled = (*misled + learns * (1.0 - self.0[k][k] - *misled)).clamp(MISLED_LEAST, MISLED_MOST);
-        }
-    }
 }
 
 /// How likely an animal is there: its track has had poses for `seen_s` seconds and none for `unseen_s`, and is given up after
@@ -273,6 +213,7 @@ pub fn names(
 
 #[cfg(test)]
 mod tests {
+    use super::super::looks::{Looks, MISLED};
     use super::*;
 
     const FRAME_S: f64 = 1.0 / 30.0;
@@ -362,18 +303,6 @@ mod tests {
         let before = hear([0.9, 0.04, 0.03, 0.03], 3000);
         let after = hear([0.04, 0.9, 0.03, 0.03], 15);
         assert!(before[0] > 0.99 && after[1] > 0.5, "{before:?} {after:?}");
-    }
-
-    #[test]
-    fn a_look_that_lasts_says_less_than_looks_drawn_anew() {
-        let mut likelihood = [0.0; MAX_ANIMALS];
-        likelihood[..4].copy_from_slice(&[0.9, 0.04, 0.03, 0.03]);
-        let said = |seconds: f64| {
-            let mut looks = Looks::new(4, MISLED);
-            let heard: Vec<_> = (0..10).map(|_| looks.hear(&sound(&likelihood, 4), 4, seconds, MISLED)).collect();
-            heard.iter().map(|heard| heard[0] - heard[1]).sum::<f32>()
-        };
-        assert!(said(1.0 / 30.0) < 0.5 * said(10.0) && said(1.0 / 300.0) < said(1.0 / 30.0));
     }
 
     #[test]

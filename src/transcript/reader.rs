@@ -112,7 +112,7 @@ impl<R: BufRead> TranscriptReader<R> {
         };
         self.reach(seq, "seq")?;
         self.next = Some(seq + 1);
-        if !(time_s.abs() <= LONGEST_TIME_S) {
+        if time_s.is_nan() || time_s.abs() > LONGEST_TIME_S {
             return Err(format!("time_s: got {time_s}; allowed: -{LONGEST_TIME_S} to {LONGEST_TIME_S}"));
         }
         let nanos = (time_s * 1e9).round() as i64;

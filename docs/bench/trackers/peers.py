@@ -96,7 +96,7 @@ def peers(fps: float, names: int) -> dict:
     return {
         "ByteTrack": Boxes(ByteTrackTracker(track_activation_threshold=0.4, **box)),
         "OC-SORT": Boxes(OCSORTTracker(**box)),
-        "BoT-SORT (motion only)": Boxes(BoTSORTTracker(track_activation_threshold=0.4, enable_cmc=False, **box)),
+        "BoT-SORT (motion only)": Boxes(BoTSORTTracker(frame_rate=fps, enable_cmc=False)),
         "DeepLabCut's ellipses": Ellipses(names, max_age=15, min_hits=1, iou_threshold=0.2),
     }
 

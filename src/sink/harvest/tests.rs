@@ -257,6 +257,17 @@ fn the_folder_is_as_deeplabcut_has_it() {
 }
 
 #[test]
+fn a_predicted_keypoint_is_no_label() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (mut harvester, _) = harvester(folder.path(), 10);
+    let mut scene = unsure(7, 0.25);
+    scene.animals[0].predicted.insert(1);
+    harvester.take(&delivery(scene));
+    let labels = fs::read_to_string(day(folder.path()).join(LABELS)).expect("a table");
+    assert!(labels.ends_with("img00000007.png,10.00,20.50,,,10.00,20.50,30.00,40.13\n"), "{labels}");
+}
+
+#[test]
 fn over_restarts_the_bound_holds_and_the_most_doubtful_stay_spread_over_time() {
     let folder = tempfile::tempdir().expect("folder");
     let mut total = [0; 4];
