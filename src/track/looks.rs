@@ -40,16 +40,15 @@ impl Looks {
         let anew = (1.0 - (-seconds / LOOK_S).exp()) as f32;
         let drawn = Self::new(identities, misled);
         let mut heard = [0.0; MAX_ANIMALS];
-        for k in 0..identities {
-            let look = &mut self.0[k];
+        for ((look, drawn), heard) in self.0.iter_mut().zip(&drawn.0).zip(&mut heard[..identities]) {
             let mut sum = 0.0;
-            for j in 0..identities {
-                look[j] = (look[j] + anew * (drawn.0[k][j] - look[j])) * sound[j];
-                sum += look[j];
+            for ((share, drawn), p) in look.iter_mut().zip(drawn).zip(&sound[..identities]) {
+                *share = (*share + anew * (drawn - *share)) * p;
+                sum += *share;
             }
             let sum = sum.max(f32::MIN_POSITIVE);
             look[..identities].iter_mut().for_each(|share| *share /= sum);
-            heard[k] = sum.ln();
+            *heard = sum.ln();
         }
         heard
     }
