@@ -56,7 +56,7 @@ realtime_priority = 10
 TOML
 # The tests' own haste; the packaged unit is otherwise as it is.
 mkdir -p /etc/systemd/system/arenad@.service.d
-printf '[Service]\nWatchdogSec=4\nRestartSec=100ms\n' >/etc/systemd/system/arenad@.service.d/haste.conf
+printf '[Service]\nWatchdogSec=%s\nRestartSec=100ms\n' $((4 * ${PATIENCE:-1})) >/etc/systemd/system/arenad@.service.d/haste.conf
 systemctl daemon-reload
 
 systemctl start arenad@demo
@@ -77,7 +77,7 @@ expect "the status line tells of the camera" 1 "$(until_is 15 1 sh -c 'systemctl
 if prlimit --rtprio=10:10 true 2>/dev/null; then
     expect "the tracking thread is urgent" "FF 10" "$(ps -L -o comm=,cls=,rtprio= -p "$(main demo)" | awk '$1 == "track" { print $2, $3 }')"
 else
-    expect "a priority that the system refuses is told" 1 "$(told demo 'thread track: real-time priority 10: refused: ')"
+    expect "a priority that the system refuses is told" yes "$([ "$(told demo 'thread track: real-time priority 10: refused: ')" -gt 0 ] && echo yes)"
 fi
 expect "the sinks are not" "TS" "$(ps -L -o comm=,cls= -p "$(main demo)" | awk '$1 == "files" { print $2 }')"
 
@@ -87,13 +87,13 @@ expect "a second start of the arena is refused" "2 1" "$? $(grep -c 'arena demo:
 
 kill "$camera"
 expect "a camera that is away is told" 1 "$(until_is 20 1 sh -c 'systemctl show arenad@demo -p StatusText --value | grep -c "^camera away"')"
-sleep 9 # more than two of them
+sleep $((9 * ${PATIENCE:-1}))
 expect "and for two watchdog times no reason to restart" "active 0" "$(property demo ActiveState) $(property demo NRestarts)"
 ./camera "$(echo "$url" | sed 's|.*:\([0-9]*\)/.*|\1|')" 600 digest >camera.log &
 
 timeout $((25 * ${PATIENCE:-1})) strace -qq -p "$(thread demo track)" -e trace=futex -e inject=futex:delay_enter=60000000 >/dev/null 2>&1 &
 expect "a tracking thread that hangs is restarted by the watchdog" 1 "$(until_is 25 1 property demo NRestarts)"
-expect "and named" 1 "$(told demo 'thread track: stands still')"
+expect "and named" yes "$([ "$(told demo 'thread track: stands still')" -gt 0 ] && echo yes)"
 expect "and comes back" active "$(until_is 20 active property demo ActiveState)"
 kill -STOP "$(main demo)"
 expect "a stopped process is restarted by the watchdog" 2 "$(until_is 25 2 property demo NRestarts)"
