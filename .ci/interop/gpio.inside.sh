@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # What gpio.sh tries, inside the virtual machine: prints one line a promise and, at the end, `done`.
 /bin/busybox --install -s /bin
+echo
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -60,7 +61,7 @@ expect() {
 # reaches LINE LEVEL: the level once it is so, or the last after half a minute.
 reaches() {
     n=0
-    while [ "$(level "$1")" != "$2" ] && [ $n -lt 600 ]; do
+    while [ "$(level "$1")" != "$2" ] && [ $n -lt 200 ]; do
         usleep 50000
         n=$((n + 1))
     done
@@ -108,7 +109,7 @@ expect "SIGKILL in a pulse: the kernel takes the line back" 0 "$(reaches 1 0)"
 pin /tmp/a1.toml panic >/tmp/said 2>&1 &
 program=$!
 n=0
-until grep -q panicked /tmp/said || [ $n = 600 ]; do
+until grep -q panicked /tmp/said || [ $n = 200 ]; do
     usleep 50000
     n=$((n + 1))
 done
