@@ -58,7 +58,7 @@ expect() {
     if [ "$2" = "$3" ]; then echo "ok      $1"; else echo "FAILED  $1: got '$3', wanted '$2'"; fi
 }
 
-# reaches LINE LEVEL: the level once it is so, or the last after half a minute.
+# reaches LINE LEVEL: the level once it is so, or the last after ten seconds.
 reaches() {
     n=0
     while [ "$(level "$1")" != "$2" ] && [ $n -lt 200 ]; do

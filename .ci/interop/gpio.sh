@@ -24,10 +24,10 @@ trap 'rm -rf "$work"' EXIT
 
 # Debian builds gpio-sim from the release forky on. An apt of its own, so that this machine's sources stay as they are.
 mirror=$(awk '/^URIs:/{print $2; exit}' /etc/apt/sources.list.d/*.sources 2>/dev/null || true)
-mkdir -p "$work"/apt/{state/lists/partial,cache/archives/partial} "$work/kernel"
+mkdir -p "$work"/apt/{state/lists/partial,cache/archives/partial,none} "$work/kernel"
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror:-http://deb.debian.org/debian} forky main" >"$work/apt/sources.list"
 foreign=(-qq -o "Dir::State=$work/apt/state" -o "Dir::Cache=$work/apt/cache" -o "Dir::Etc::sourcelist=$work/apt/sources.list"
-    -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=- -o APT::Sandbox::User=root
+    -o "Dir::Etc::sourceparts=$work/apt/none" -o "Dir::Etc::preferencesparts=$work/apt/none" -o APT::Sandbox::User=root
     -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none)
 apt-get "${foreign[@]}" update || skip "the package list of Debian forky cannot be had"
 image=$(apt-cache "${foreign[@]}" depends linux-image-amd64 | awk '/Depends: linux-image/{print $2; exit}')
