@@ -52,7 +52,7 @@ ldd "$pin" | awk '{for (i = 1; i <= NF; i++) if ($i ~ /^\//) print $i}' | while 
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
 done
-cp .ci/interop/gpio.inside.sh "$root/init"
+cp .ci/interop/gpio.inside.ash "$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initrd"
 # Instructions are the guest's clock: a busy host makes the guest slow and not wrong.
