@@ -23,7 +23,7 @@ package)
     command -v cargo-deb >/dev/null || cargo install --quiet --locked cargo-deb
     # The linker strips: the machine's own strip does not know aarch64.
     export CARGO_PROFILE_RELEASE_STRIP=symbols
-    cargo build --locked --release --target "$target" --bin arenad
+    cargo build --locked --release --features gpio --target "$target" --bin arenad
     # dpkg-shlibdeps does not know another architecture's libraries: what the program asks of libc is read from it and written down.
     needs=$(aarch64-linux-gnu-objdump -T "target/$target/release/arenad" | grep -o 'GLIBC_2\.[0-9]*' | sort -uV | tail -n 1)
     echo "newest symbol: $needs (Ubuntu 22.04, JetPack 6: GLIBC_2.35)"

@@ -1,14 +1,18 @@
 //! The closed loop: rules decide on a scene, a pin is set at once, and a watchdog makes sure that it is let go.
 //!
 //! The thread that decides sets the pin high and leaves the time of its end with the thread `pin`, which sets it low then even
-//! if the deciding thread stalls or ends. The two share a lock that is held for one `Pin::set` at most.
+//! if the deciding thread stalls or ends. The two share a lock that is held for one `Pin::set` at most. Without a live watchdog no
+//! pulse is begun.
 
+mod gpio;
 mod pin;
 mod rules;
 
+pub use gpio::{Chip, GpioError, GpioPin, Line, LineState};
 pub use pin::{Pin, PinError, PinRecord, RecordedPin};
 pub use rules::{Decision, Names, Rules};
 
+use crate::config::{self, MAX_RULES};
 use crate::handover::{Event, MAX_EVENTS, Scene};
 use crate::ledger::Ledger;
 use crate::stamp::{Clock, Monotonic};
@@ -25,6 +29,9 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// What keeps the closed loop from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
+    /// The pin cannot be had.
+    #[error(transparent)]
+    Gpio(#[from] GpioError),
     /// The pin does not obey.
     #[error(transparent)]
     Pin(#[from] PinError),
@@ -33,10 +40,38 @@ pub enum ActError {
     Thread(std::io::Error),
 }
 
+/// What a pin grants the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant {
+    /// By the index of the rule: it drives the pin. The others are told and timed alone.
+    pub drives: [bool; MAX_RULES],
+    /// The pin is never high for longer without a pause.
+    pub longest: Duration,
+}
+
+impl Grant {
+    /// What the configured line grants these rules.
+    pub fn of(gpio: &config::Gpio, rules: &[config::Rule]) -> Self {
+        let mut drives = [false; MAX_RULES];
+        for (drives, rule) in drives.iter_mut().zip(rules) {
+            *drives = gpio.driven_by(&rule.name);
+        }
+        Self { drives, longest: gpio.longest_pulse }
+    }
+}
+
+impl Default for Grant {
+    /// Every rule drives the pin, for as long as it says.
+    fn default() -> Self {
+        Self { drives: [true; MAX_RULES], longest: Duration::MAX }
+    }
+}
+
 /// Rules, the pin and its watchdog.
 #[derive(Debug)]
 pub struct Actor {
     rules: Rules,
+    grant: Grant,
     watched: Arc<Watched>,
     watchdog: Option<JoinHandle<()>>,
     clock: Clock,
@@ -48,7 +83,7 @@ impl Actor {
     pub fn new(rules: Rules, mut pin: Box<dyn Pin>, clock: Clock, ledger: Arc<Ledger>) -> Result<Self, ActError> {
         pin.set(false)?;
         let watched = Arc::new(Watched {
-            state: Mutex::new(Pulse { pin, low_at: None, closed: false }),
+            state: Mutex::new(Pulse { pin, high_since: None, low_at: None, closed: false }),
             changed: Condvar::new(),
         });
         let (seen, counted) = (Arc::clone(&watched), Arc::clone(&ledger));
@@ -56,11 +91,17 @@ impl Actor {
             .name("pin".into())
             .spawn(move || seen.watch(&counted))
             .map_err(ActError::Thread)?;
-        Ok(Self { rules, watched, watchdog: Some(watchdog), clock, ledger })
+        Ok(Self { rules, grant: Grant::default(), watched, watchdog: Some(watchdog), clock, ledger })
+    }
+
+    /// The same actor within what its pin grants.
+    pub fn granted(mut self, grant: Grant) -> Self {
+        self.grant = grant;
+        self
     }
 
     /// Decides on the scene, sets the pin and adds what fired to the events. Allocates nothing and waits for nothing but the
-    /// pin. A pulse that begins during another lengthens it; the pin goes low when the last of them ends.
+    /// pin. A pulse that begins during another lengthens it; the pin goes low when the last of them ends or the grant does.
     pub fn act(&mut self, scene: &Scene, events: &mut Vec<Event, MAX_EVENTS>) {
         self.act_at(scene, events, self.clock.monotonic());
     }
@@ -73,7 +114,7 @@ impl Actor {
                 continue;
             }
             self.ledger.counters.triggers.one();
-            if self.watched.begin(decision.pulse).is_err() {
+            if self.grant.drives.get(usize::from(decision.rule)) == Some(&true) && !self.pulse(decision.pulse) {
                 self.ledger.counters.pin_errors.one();
                 continue;
             }
@@ -83,6 +124,12 @@ impl Actor {
                 self.ledger.counters.events_dropped.one();
             }
         }
+    }
+
+    /// Begins a pulse if there is somebody to end it; whether it began.
+    fn pulse(&self, pulse: Duration) -> bool {
+        let watched = self.watchdog.as_ref().is_some_and(|watchdog| !watchdog.is_finished());
+        watched && self.watched.begin(pulse, self.grant.longest).is_ok()
     }
 }
 
@@ -106,6 +153,8 @@ struct Watched {
 
 struct Pulse {
     pin: Box<dyn Pin>,
+    /// Since when it has been high, or may have been; `None` when it is low.
+    high_since: Option<Instant>,
     /// When the pin must be low again; `None` when it is.
     low_at: Option<Instant>,
     closed: bool,
@@ -122,11 +171,15 @@ impl Watched {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the pin high for `pulse` from now on. Where the pin refuses, its state is unknown and it is set low as soon.
-    fn begin(&self, pulse: Duration) -> Result<(), PinError> {
+    /// Sets the pin high for `pulse` from now on, and for `longest` at most since it was low. Where the pin refuses, its state is
+    /// unknown and it is set low as soon.
+    fn begin(&self, pulse: Duration, longest: Duration) -> Result<(), PinError> {
         let mut state = self.lock();
         let set = state.pin.set(true);
-        let end = Instant::now() + if set.is_ok() { pulse } else { Duration::ZERO };
+        let now = Instant::now();
+        let granted = state.high_since.get_or_insert(now).checked_add(longest);
+        let wanted = now + if set.is_ok() { pulse } else { Duration::ZERO };
+        let end = granted.map_or(wanted, |granted| granted.min(wanted));
         state.low_at = Some(state.low_at.map_or(end, |low_at| low_at.max(end)));
         drop(state);
         self.changed.notify_all();
@@ -136,6 +189,7 @@ impl Watched {
     /// The watchdog's life: sets the pin low when its time has come, and at the end.
     fn watch(&self, ledger: &Ledger) {
         let mut state = self.lock();
+        let mut refused_before = false;
         loop {
             let now = Instant::now();
             let closed = state.closed;
@@ -146,11 +200,22 @@ impl Watched {
                     state = self.changed.wait_timeout(state, low_at - now).unwrap_or_else(PoisonError::into_inner).0;
                 }
                 Some(_) => {
-                    let refused = state.pin.set(false).is_err();
-                    if refused {
+                    let refused = state.pin.set(false).err();
+                    state.low_at = (refused.is_some() && !closed).then(|| now + AGAIN);
+                    if refused.is_none() {
+                        state.high_since = None;
+                    }
+                    let new = refused.is_some() && !refused_before;
+                    refused_before = refused.is_some();
+                    if refused.is_some() {
                         ledger.counters.pin_errors.one();
                     }
-                    state.low_at = (refused && !closed).then(|| now + AGAIN);
+                    if let Some(error) = refused.filter(|_| new) {
+                        // A log that waits must not make the deciding thread wait.
+                        drop(state);
+                        tracing::error!("{error}; it is asked again each {} ms", AGAIN.as_millis());
+                        state = self.lock();
+                    }
                 }
             }
         }
@@ -160,7 +225,6 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
     use crate::handover::{Animal, Gaps, Identity, Keypoint, MAX_KEYPOINTS, State};
     use crate::space::InCamera;
     use crate::stamp::{Stamp, WallTime};
@@ -254,6 +318,50 @@ mod tests {
         assert!(low.0 - high.0 >= Duration::from_millis(5));
         assert!(matches!(events[..], [Event::Triggered { rule: 0, identity: Identity(0), .. }]), "{events:?}");
         assert_eq!(ledger.counters.triggers.get(), 1);
+    }
+
+    #[test]
+    fn pulses_that_follow_each_other_end_at_the_longest_that_is_granted() {
+        let (told, _hear) = sync_channel(100);
+        let pin: Box<dyn Pin> = Box::new(ToldPin { told, refuse: vec![] });
+        let state = Mutex::new(Pulse { pin, high_since: None, low_at: None, closed: false });
+        let watched = Watched { state, changed: Condvar::new() };
+        let end = |pulse: u64, longest: Duration| {
+            watched.begin(Duration::from_secs(pulse), longest).unwrap();
+            let state = watched.lock();
+            state.low_at.unwrap() - state.high_since.unwrap()
+        };
+        let granted = Duration::from_secs(60);
+        assert_eq!(end(50, granted), Duration::from_secs(50));
+        assert!(end(55, granted) > Duration::from_secs(54));
+        assert_eq!(end(3600, granted), granted);
+        assert_eq!(end(10, granted), granted, "a shorter pulse does not end a longer one");
+        assert!(end(3600, Duration::MAX) >= Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn a_pulse_whose_end_nobody_watches_is_not_begun() {
+        struct Panics(u32);
+        impl Pin for Panics {
+            fn name(&self) -> &str {
+                "panics"
+            }
+
+            fn set(&mut self, high: bool) -> Result<(), PinError> {
+                self.0 += u32::from(!high);
+                assert!(self.0 < 2, "on purpose: the watchdog ends");
+                Ok(())
+            }
+        }
+        let (ledger, clock) = (Arc::new(Ledger::default()), Clock::new());
+        let actor = Actor::new(rules(LONG), Box::new(Panics(0)), clock, Arc::clone(&ledger)).unwrap();
+        assert!(actor.pulse(Duration::ZERO));
+        let began = Instant::now();
+        while !actor.watchdog.as_ref().unwrap().is_finished() {
+            assert!(began.elapsed() < LONG);
+            std::thread::yield_now();
+        }
+        assert!(!actor.pulse(Duration::ZERO));
     }
 
     #[test]

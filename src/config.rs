@@ -2,11 +2,13 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod gpio;
 mod harvest;
 mod process;
 mod section;
 mod written;
 
+pub use gpio::{Gpio, GpioLine};
 pub use harvest::{Doubts, Harvest};
 pub use process::{Process, REALTIME_PRIORITY_MAX};
 pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
@@ -30,6 +32,8 @@ pub struct Config {
     pub zones: Vec<ZoneArea>,
     /// What an animal's act sets off.
     pub rules: Vec<Rule>,
+    /// The output that rules drive; without it they drive nothing and are told and timed all the same.
+    pub gpio: Option<Gpio>,
     /// Messages, if wanted.
     pub mqtt: Option<Mqtt>,
     /// Rolling files, if wanted.

@@ -9,7 +9,7 @@ pub use pulse::Vigil;
 pub use tracking::{Became, Tracking, TrackingParts};
 pub use urgency::{Refused, Urgency};
 
-use crate::act::ActError;
+use crate::act::{ActError, GpioPin, Pin, RecordedPin};
 use crate::config::{self, Config};
 use crate::decode::Decode;
 use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
@@ -135,7 +135,9 @@ impl Daemon {
         progress(&format!("opening the model {}", contract.written.name));
         // Here the threads of the engine and of the pin are made.
         let open = || {
-            let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
+            // The pin before the engine, which may take minutes: an earlier run's end may have left the line active.
+            let pin = pin(config, clock)?;
+            let parts = TrackingParts::driving(pin, config, contract, clock, Arc::clone(&ledger))?;
             Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))
         };
         let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
@@ -267,6 +269,14 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The configured line, made inactive, or a pin that drives nothing.
+fn pin(config: &Config, clock: Clock) -> Result<Box<dyn Pin>, PipelineError> {
+    let Some(gpio) = &config.gpio else { return Ok(Box::new(RecordedPin::new(clock).0)) };
+    let pin = GpioPin::open(gpio, &config.arena).map_err(ActError::Gpio)?;
+    tracing::info!("pin: {}", pin.name());
+    Ok(Box::new(pin))
 }
 
 /// What files say about themselves.

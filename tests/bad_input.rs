@@ -62,6 +62,22 @@ fn a_configuration_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_line_that_cannot_be_had_keeps_the_daemon_from_starting() {
+    let desk = Desk::new();
+    let url = format!("rtsp://{}/s", nobody());
+    let file = desk.config(&url, "[gpio]\nchip = \"/dev/gpiochip-none\"\nline = 1\n");
+    let why = if cfg!(feature = "gpio") {
+        "gpio: chip /dev/gpiochip-none is not there; there: "
+    } else {
+        "gpio: [gpio] is configured, and this arenad was built without the feature gpio; "
+    };
+    let run = on("run", &file);
+    assert!(run.code == Some(2) && run.why().contains(why), "{:?} {}", run.code, run.err);
+    let check = on("check", &file);
+    assert!(check.code == Some(2) && check.out.contains(&format!("WRONG   gpio       {why}")), "{}", check.out);
+}
+
+#[test]
 fn everything_wrong_in_a_configuration_is_told_at_once() {
     let desk = Desk::new();
     let text = "arena = \"a 1\"\n[camera]\nurl = \"http://10.0.0.20/s\"\nstal_ms = 3\n[web]\nlisten = \"80\"\n";

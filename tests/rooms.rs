@@ -20,6 +20,7 @@ const THINGS: &[(&str, &[&str])] = &[
     ("video", &["rusty_h264_decoder", "rusty_h265", "zune_jpeg"]),
     ("stills", &["image"]),
     ("engine", &["rten", "rten_tensor", "ort"]),
+    ("gpio", &["gpiocdev", "gpiocdev_uapi"]),
     ("broker", &["rumqttc_v5", "rumqttc_v4", "rumqttc", "rumqttc_v5_next", "rumqttc_v4_next"]),
     ("embedded broker", &["rumqttd"]),
     ("columns", &["arrow_array", "arrow_schema", "arrow_ipc", "parquet"]),
@@ -74,6 +75,7 @@ const ROOMS: &[Room] = &[
     Room { name: "track", imports: &["config", "zones"], touches: &[] },
     Room { name: "behaviour", imports: &["config", "zones"], touches: &[] },
     Room { name: "act::rules", imports: &["config", "zones"], touches: &[] },
+    Room { name: "act::gpio::chardev", imports: &[], touches: &["gpio", "disk"] },
     Room { name: "act", imports: &["config", "zones", "ledger"], touches: &["clock", "threads", "log"] },
     Room { name: "sink::wire", imports: &["config", "model", "zones", "ledger"], touches: &["serde"] },
     // Pure: what a doubt is and which frames stay.

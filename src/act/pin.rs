@@ -14,7 +14,7 @@ pub struct PinError {
     pub what: String,
 }
 
-/// One output that is high or low. Real forms come with the boards; recorded form: `RecordedPin`.
+/// One output that is high or low. Real form: `GpioPin`; recorded form: `RecordedPin`.
 pub trait Pin: Send {
     /// Its name in messages.
     fn name(&self) -> &str;

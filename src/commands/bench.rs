@@ -77,6 +77,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
         tracker: config::Tracker::default(),
         zones: super::demo::zones(),
         rules: vec![super::demo::rule()],
+        gpio: None,
         mqtt: None,
         files: None,
         web: None,

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::run::{arena_contract, secrets};
+use arenad::act::{GpioPin, Pin as _};
 use arenad::config::{Config, EngineChoice};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Frame, Line, Taken};
@@ -65,6 +66,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         );
         check_line(&config, &contract, Duration::from_secs(args.seconds), &mut table);
     }
+    check_pin(&config, &mut table);
     check_sinks(&config, &mut table);
     check_process(config.process.realtime_priority, &mut table);
     match (table.wrong, table.unreached) {
@@ -232,6 +234,21 @@ fn see_units(
             Taken::Nothing | Taken::Closed => return Err((false, last)),
         }
     }
+}
+
+/// Holds the line for a moment, inactive; the rules of the frames above have set a recorded pin.
+fn check_pin(config: &Config, table: &mut Table) {
+    let Some(gpio) = &config.gpio else { return println!("-       gpio       not configured: rules set no line") };
+    let pin = match GpioPin::open(gpio, &config.arena) {
+        Ok(pin) => pin,
+        Err(error) if error.may_pass() => return table.unreached("gpio", error),
+        Err(error) => return table.wrong("gpio", error),
+    };
+    let rules = config.rules.iter().map(|rule| rule.name.as_str()).filter(|name| gpio.driven_by(name));
+    let level = if gpio.active_low { "low" } else { "high" };
+    let longest = gpio.longest_pulse.as_millis();
+    let driven_by = rules.collect::<Vec<_>>().join(", ");
+    table.good("gpio", format!("{}, active {level}, {longest} ms at most, driven by: {driven_by}", pin.name()));
 }
 
 fn check_sinks(config: &Config, table: &mut Table) {

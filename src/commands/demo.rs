@@ -86,6 +86,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
         tracker: config::Tracker::default(),
         zones: zones(),
         rules: vec![rule()],
+        gpio: None,
         mqtt: Some(config::Mqtt {
             host: broker.ip().to_string(),
             port: broker.port(),

@@ -99,6 +99,7 @@ pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
             tracker: config::Tracker::default(),
             zones: Vec::new(),
             rules: Vec::new(),
+            gpio: None,
             mqtt: None,
             files: None,
             web: None,

@@ -4,6 +4,7 @@ use super::claim::Claim;
 use super::kept::Kept;
 use super::service::{self, Watch};
 use super::{Failure, configuration, fatal};
+use arenad::act::ActError;
 use arenad::config::{self, Config, Secrets};
 use arenad::handover::{Line, Taken};
 use arenad::ledger::Ledger;
@@ -108,10 +109,11 @@ pub(super) fn arena_contract(model: &config::Model) -> Result<Contract, Failure>
     contract(model.folder.as_deref())?.with_coats(model.coats.as_deref()).map_err(configuration)
 }
 
-/// A full disk may be emptied and a thread may be had later; everything else is the configuration's.
+/// A full disk may be emptied, a thread or a line be had later; everything else is the configuration's.
 pub(super) fn start_failure(error: PipelineError) -> Failure {
     match error {
         PipelineError::Thread { .. } => fatal(error),
+        PipelineError::Act(ActError::Gpio(ref gpio)) if gpio.may_pass() => fatal(error),
         error => configuration(error),
     }
 }

@@ -93,6 +93,41 @@ impl<'c> Section<'c> {
         }
     }
 
+    /// A whole number from 0 to `most`, or else text; it must be there.
+    pub(super) fn number_or_text(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        most: u64,
+    ) -> Option<Result<u64, String>> {
+        match self.take(key) {
+            None => {
+                self.complain(key, format!("is missing; write for example {key} = {example}"));
+                None
+            }
+            Some(Value::Integer(number)) if u64::try_from(number).is_ok_and(|number| number <= most) => {
+                Some(Ok(number.unsigned_abs()))
+            }
+            Some(Value::String(text)) if !text.is_empty() => Some(Err(text)),
+            Some(other) => {
+                let allowed = format!("a whole number from 0 to {most}, or a name in quotes");
+                self.complain(key, format!("got {}; allowed: {allowed}", describe(&other)));
+                None
+            }
+        }
+    }
+
+    /// A list of texts, or nothing where the key is absent.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let value = self.take(key)?;
+        let text = |item: &Value| item.as_str().map(str::to_owned);
+        let texts = value.as_array().and_then(|items| items.iter().map(text).collect());
+        if texts.is_none() {
+            self.complain(key, format!("got {}; allowed: a list of names in quotes", describe(&value)));
+        }
+        texts
+    }
+
     /// A length of time in milliseconds.
     pub(super) fn millis(&mut self, key: &'static str, default: u64, allowed: RangeInclusive<u64>) -> Duration {
         Duration::from_millis(self.whole(key, default, allowed))

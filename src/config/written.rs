@@ -78,13 +78,28 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     let zones: Vec<_> = top.list("zone", crate::handover::MAX_ZONES, read_zone).into_iter().flatten().collect();
     let rules: Vec<_> = top.list("rule", MAX_RULES, read_rule).into_iter().flatten().collect();
     check_zones(&mut top, &zones, &rules);
+    let gpio = top.section("gpio", gpio::read).flatten();
+    gpio::check(&mut top, gpio.as_ref(), &rules);
     let mqtt = top.section("mqtt", |section| read_mqtt(section, secrets)).flatten();
     let files = top.section("files", read_files).flatten();
     let web = top.section("web", read_web).flatten();
     let harvest = top.section("harvest", harvest::read).flatten();
     let process = top.section("process", process::read).unwrap_or_default();
     top.finish();
-    Some(Config { arena: arena?, camera: camera??, model, tracker, zones, rules, mqtt, files, web, harvest, process })
+    Some(Config {
+        arena: arena?,
+        camera: camera??,
+        model,
+        tracker,
+        zones,
+        rules,
+        gpio,
+        mqtt,
+        files,
+        web,
+        harvest,
+        process,
+    })
 }
 
 /// Most rules of one arena.
@@ -354,7 +369,7 @@ mod tests {
                 "camera.stall_ms: got 0; allowed: a whole number from 200 to 60000",
                 "camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
                 "web.listen: got 80; allowed: text in quotes",
-                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, mqtt, files, web, harvest, process",
+                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, gpio, mqtt, files, web, harvest, process",
             ]
         );
     }

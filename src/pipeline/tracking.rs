@@ -1,7 +1,7 @@
 //! What the `track` thread does with one frame: preprocess, infer, pose, track, act. Also what `replay` and `bench` run.
 
 use super::PipelineError;
-use crate::act::{Actor, Names, RecordedPin, Rules};
+use crate::act::{Actor, Grant, Names, Pin, RecordedPin, Rules};
 use crate::config::{self, Config};
 use crate::crop::Cropper;
 use crate::handover::{
@@ -45,15 +45,27 @@ pub struct TrackingParts {
 }
 
 impl TrackingParts {
-    /// Lays out zones, tracker, rules and the (recorded) pin.
+    /// Lays out zones, tracker, rules and a pin that drives nothing, whatever is configured: for what is not live.
     pub fn new(config: &Config, contract: &Contract, clock: Clock, ledger: Arc<Ledger>) -> Result<Self, PipelineError> {
+        let (pin, _record) = RecordedPin::new(clock);
+        Self::driving(Box::new(pin), config, contract, clock, ledger)
+    }
+
+    /// The same with this pin.
+    pub fn driving(
+        pin: Box<dyn Pin>,
+        config: &Config,
+        contract: &Contract,
+        clock: Clock,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, PipelineError> {
         let zones = Zones::new(&config.zones)?;
         let written = &contract.written;
         let identities: Vec<_> = contract.animals().iter().map(|identity| identity.name.clone()).collect();
         let names = Names { keypoints: &written.keypoints, identities: &identities };
         let rules = Rules::new(&config.rules, names, &zones).map_err(PipelineError::Rules)?;
-        let (pin, _record) = RecordedPin::new(clock);
-        let actor = Actor::new(rules, Box::new(pin), clock, ledger)?;
+        let grant = config.gpio.as_ref().map_or_else(Grant::default, |gpio| Grant::of(gpio, &config.rules));
+        let actor = Actor::new(rules, pin, clock, ledger)?.granted(grant);
         let (tracker, settler) = Self::tracker(config, identities.len(), &contract.skeleton())?;
         Ok(Self { tracker, contacts: Contacts::new(&config.tracker), settler, actor })
     }
