@@ -136,7 +136,7 @@ impl Daemon {
         // Here the threads of the engine and of the pin are made.
         let open = || {
             let parts = TrackingParts::new(config, contract, clock, Arc::clone(&ledger))?;
-            Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))
+            Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), progress)
         };
         let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
         progress("starting the sinks");
