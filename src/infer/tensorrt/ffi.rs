@@ -109,7 +109,7 @@ pub(super) fn open(folder: Option<&Path>) -> Result<Opened, Fault> {
     Err(Fault::Library(missing.join("; ")))
 }
 
-/// What the log's callback writes to.
+/// What the log's callback writes to; it lasts as long as the process, since TensorRT never lets go of a logger.
 #[derive(Default)]
 struct Heard(Mutex<String>);
 
@@ -176,7 +176,7 @@ fn fault(code: i32, said: String) -> Fault {
 struct Handle {
     table: &'static Table,
     raw: *mut c_void,
-    heard: Box<Heard>,
+    heard: &'static Heard,
 }
 
 // SAFETY: TensorRT's runtime, builder and logger may be used from any thread, also at once; `Heard` is behind a mutex.
@@ -207,12 +207,12 @@ impl Opened {
     fn on(table: &'static Table, folder: Option<&Path>) -> Result<Self, Fault> {
         let folder = folder.map(|folder| CString::new(folder.as_os_str().as_bytes()));
         let folder = folder.transpose().map_err(|_| Fault::Library("a folder's name must not hold a 0".to_owned()))?;
-        let heard = Box::new(Heard::default());
-        let user = ptr::from_ref::<Heard>(&heard).cast_mut().cast();
+        let heard: &'static Heard = Box::leak(Box::default());
+        let user = ptr::from_ref(heard).cast_mut().cast();
         let mut raw = ptr::null_mut();
         let mut about = RawAbout { version: 0, driver: 0, compute_major: 0, compute_minor: 0, gpu: [0; 256] };
         let named = folder.as_ref().map_or(ptr::null(), |folder| folder.as_ptr());
-        // SAFETY: all pointers are to live values of the types of shim.h; `heard` is boxed and outlives the library (`Handle`).
+        // SAFETY: all pointers are to live values of the types of shim.h; `heard` lasts for ever.
         let code = unsafe { (table.open)(named, log, user, &raw mut raw, &raw mut about) };
         if code != 0 {
             return Err(fault(code, heard.take()));

@@ -23,28 +23,41 @@ namespace {
 
 namespace nv = nvinfer1;
 
+// One a process: TensorRT keeps the first that it is given. It speaks to whoever opened last.
 class Logger final : public nv::ILogger {
 public:
-    Logger(ArenadTrtLog log, void* user) : log_(log), user_(user) {}
+    void to(ArenadTrtLog log, void* user) noexcept {
+        user_ = user;
+        log_ = log;
+    }
 
     void log(Severity severity, nv::AsciiChar const* text) noexcept override {
         if (severity <= Severity::kERROR) ++errors;
-        log_(user_, static_cast<int32_t>(severity), text == nullptr ? "" : text);
+        say(static_cast<int32_t>(severity), text == nullptr ? "" : text);
     }
 
     int32_t fail(int32_t code, const std::string& text) noexcept {
-        log_(user_, 1, text.c_str());
+        say(1, text.c_str());
         return code;
     }
 
-    void tell(const char* text) noexcept { log_(user_, 3, text); }
+    void tell(const char* text) noexcept { say(3, text); }
 
     std::atomic<unsigned> errors{0};
 
 private:
-    ArenadTrtLog log_;
-    void* user_;
+    void say(int32_t severity, const char* text) noexcept {
+        if (ArenadTrtLog log = log_) log(user_, severity, text);
+    }
+
+    std::atomic<ArenadTrtLog> log_{nullptr};
+    std::atomic<void*> user_{nullptr};
 };
+
+Logger& theLogger() {
+    static Logger logger;
+    return logger;
+}
 
 int32_t majorOf(int32_t version) { return version >= 10000 ? version / 10000 : version / 1000; }
 
@@ -61,9 +74,7 @@ using Create = void* (*)(void*, int32_t);
 using CreateParser = void* (*)(void*, void*, int);
 
 struct Library {
-    Library(ArenadTrtLog log, void* user) : logger(log, user) {}
-
-    Logger logger;
+    Logger& logger = theLogger();
     Cuda cuda;
     CUcontext context = nullptr;
     int32_t version = 0;
@@ -196,7 +207,8 @@ int32_t openDriver(Library& library, ArenadTrtAbout& about) {
 }
 
 int32_t open(const char* folder, ArenadTrtLog log, void* user, void** out, ArenadTrtAbout* about) {
-    std::unique_ptr<Library> library(new (std::nothrow) Library(log, user));
+    theLogger().to(log, user);
+    std::unique_ptr<Library> library(new (std::nothrow) Library());
     if (library == nullptr) return ARENAD_TRT_DEVICE;
     *about = ArenadTrtAbout{};
     int32_t code = guarded(*library, ARENAD_TRT_LIBRARY, [&]() -> int32_t {

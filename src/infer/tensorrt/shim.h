@@ -49,7 +49,8 @@ typedef struct ArenadTrtTensor {
 
 typedef struct ArenadTrtTable {
     int32_t major;
-    // Opens libnvinfer and the driver; `folder` may be null: then the loader looks in the usual places. `user` must outlive the library.
+    // Opens libnvinfer and the driver; `folder` may be null: then the loader looks in the usual places. `user` must last as long as
+    // the process: TensorRT keeps the first logger that it was given.
     int32_t (*open)(const char* folder, ArenadTrtLog log, void* user, void** library, ArenadTrtAbout* about);
     void (*close)(void* library);
     // `blob` holds the bytes until free_blob.
