@@ -17,7 +17,7 @@ struct RawAbout {
     driver: i32,
     compute_major: i32,
     compute_minor: i32,
-    gpu: [c_char; 256],
+    gpu: [u8; 256],
 }
 
 #[repr(C)]
@@ -217,7 +217,7 @@ impl Opened {
         if code != 0 {
             return Err(fault(code, heard.take()));
         }
-        let gpu = about.gpu.iter().take_while(|byte| **byte != 0).map(|byte| byte.cast_unsigned()).collect::<Vec<_>>();
+        let gpu = about.gpu.iter().copied().take_while(|byte| *byte != 0).collect::<Vec<_>>();
         let about = About {
             version: about.version,
             driver: about.driver,
@@ -351,7 +351,6 @@ impl Session for Loaded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     unsafe extern "C" {
         fn arenad_trt_table_stand_in() -> *const Table;
