@@ -100,12 +100,18 @@ impl EngineArgs {
 /// What runs a model.
 #[derive(clap::Args, Debug)]
 pub struct RunnerArgs {
-    /// What runs the model: auto, built-in or onnxruntime.
+    /// What runs the model: auto, built-in, onnxruntime or tensorrt.
     #[arg(long, default_value = "auto", value_parser = engine)]
     engine: EngineChoice,
     /// ONNX Runtime's library file, where it is not in the usual places.
     #[arg(long, value_name = "FILE")]
     onnxruntime_library: Option<PathBuf>,
+    /// The folder of TensorRT's libraries, where the loader does not find them.
+    #[arg(long, value_name = "FOLDER")]
+    tensorrt_folder: Option<PathBuf>,
+    /// Where engines that TensorRT built are kept.
+    #[arg(long, value_name = "FOLDER", default_value = "/var/cache/arenad")]
+    engine_cache: PathBuf,
     /// Threads of the engine.
     #[arg(long, default_value_t = 2, value_parser = threads)]
     threads: usize,
@@ -118,6 +124,8 @@ impl RunnerArgs {
             engine: self.engine,
             threads: self.threads,
             library: self.onnxruntime_library.clone(),
+            tensorrt_folder: self.tensorrt_folder.clone(),
+            engine_cache: self.engine_cache.clone(),
             ..config::Model::default()
         }
     }
@@ -165,14 +173,15 @@ fn engine(text: &str) -> Result<EngineChoice, String> {
         "auto" => Ok(EngineChoice::Auto),
         "built-in" => Ok(EngineChoice::BuiltIn),
         "onnxruntime" => Ok(EngineChoice::OnnxRuntime),
-        _ => Err("allowed: auto, built-in, onnxruntime".to_owned()),
+        "tensorrt" => Ok(EngineChoice::TensorRt),
+        _ => Err("allowed: auto, built-in, onnxruntime, tensorrt".to_owned()),
     }
 }
 
 /// Reads `--precision`.
 fn precision(text: &str) -> Result<PrecisionChoice, String> {
     let found = PrecisionChoice::WORDS.iter().find(|(word, _)| *word == text);
-    found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, fp32, int8, u8".to_owned())
+    found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, fp32, fp16, int8, u8".to_owned())
 }
 
 /// Reads `--threads`.

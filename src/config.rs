@@ -102,6 +102,10 @@ pub struct Model {
     pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
+    /// The folder of TensorRT's libraries; `None` leaves it to the loader.
+    pub tensorrt_folder: Option<PathBuf>,
+    /// Where engines that TensorRT built are kept.
+    pub engine_cache: PathBuf,
     /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
     pub coats: Option<PathBuf>,
 }
@@ -115,6 +119,8 @@ impl Default for Model {
             threads: 2,
             full_frame_every: 1,
             library: None,
+            tensorrt_folder: None,
+            engine_cache: PathBuf::from("/var/cache/arenad"),
             coats: None,
         }
     }
@@ -123,10 +129,12 @@ impl Default for Model {
 /// Which file of the model is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrecisionChoice {
-    /// `u8` with ONNX Runtime where the model has it, else `fp32`.
+    /// `u8` with ONNX Runtime and `int8` with TensorRT where the model has it, else `fp32`.
     Auto,
     /// The 32-bit floating point file.
     Fp32,
+    /// The 32-bit file, computed with 16 bits where that is faster; TensorRT before 11.
+    Fp16,
     /// The signed 8-bit file.
     Int8,
     /// The file with unsigned 8-bit activations.
@@ -135,8 +143,8 @@ pub enum PrecisionChoice {
 
 impl PrecisionChoice {
     /// Each with its word.
-    pub const WORDS: [(&'static str, Self); 4] =
-        [("auto", Self::Auto), ("fp32", Self::Fp32), ("int8", Self::Int8), ("u8", Self::U8)];
+    pub const WORDS: [(&'static str, Self); 5] =
+        [("auto", Self::Auto), ("fp32", Self::Fp32), ("fp16", Self::Fp16), ("int8", Self::Int8), ("u8", Self::U8)];
 }
 
 /// What runs the model.
@@ -148,6 +156,8 @@ pub enum EngineChoice {
     BuiltIn,
     /// ONNX Runtime; an error where its library is not found.
     OnnxRuntime,
+    /// TensorRT on an NVIDIA GPU; an error where it cannot be used, never another engine.
+    TensorRt,
 }
 
 /// The tracker's settings.

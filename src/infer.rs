@@ -3,6 +3,7 @@
 pub mod builtin;
 pub mod onnxruntime;
 pub mod recorded;
+pub mod tensorrt;
 
 use crate::config::{self, EngineChoice, PrecisionChoice};
 use crate::model::{Contract, ModelError, Precision, Weights};
@@ -63,7 +64,7 @@ pub enum InferError {
     },
 }
 
-/// What runs a model. Real forms: `builtin`, `onnxruntime`; recorded form: `recorded`.
+/// What runs a model. Real forms: `builtin`, `onnxruntime`, `tensorrt`; recorded form: `recorded`.
 pub trait Engine: Send {
     /// The engine's name as in the configuration.
     fn name(&self) -> &'static str;
@@ -75,9 +76,18 @@ pub trait Engine: Send {
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError>;
 }
 
-/// Opens the engine and the file of weights that `wanted` asks for (its folder does not count: `contract` is that model) and warms
-/// it up with one run on an empty picture.
+/// [`open_told`], with its progress in the log.
 pub fn open(contract: &Contract, wanted: &config::Model) -> Result<Box<dyn Engine>, InferError> {
+    open_told(contract, wanted, &|what| tracing::info!("{what}"))
+}
+
+/// Opens the engine and the file of weights that `wanted` asks for (its folder does not count: `contract` is that model) and warms
+/// it up with one run on an empty picture. `progress` hears of what takes minutes.
+pub fn open_told(
+    contract: &Contract,
+    wanted: &config::Model,
+    progress: &dyn Fn(&str),
+) -> Result<Box<dyn Engine>, InferError> {
     let (threads, library) = (wanted.threads, wanted.library.as_deref());
     let built_in = || -> Result<Box<dyn Engine>, InferError> {
         let weights = chosen(contract, wanted.precision, Precision::Fp32)?;
@@ -87,7 +97,23 @@ pub fn open(contract: &Contract, wanted: &config::Model) -> Result<Box<dyn Engin
         let weights = chosen(contract, wanted.precision, Precision::U8)?;
         Ok(Box::new(onnxruntime::OnnxRuntime::open(contract, weights, threads, library)?))
     };
+    let tensorrt = || -> Result<Box<dyn Engine>, InferError> {
+        let weights = match wanted.precision {
+            PrecisionChoice::U8 => return Err(u8_on_a_gpu(contract)),
+            PrecisionChoice::Fp16 => chosen(contract, PrecisionChoice::Fp32, Precision::Fp32)?,
+            asked => chosen(contract, asked, Precision::Int8)?,
+        };
+        let settings = tensorrt::Settings {
+            folder: wanted.tensorrt_folder.as_deref(),
+            cache: &wanted.engine_cache,
+            // The file's own numbers were asked for, or FP16 for what is not INT8.
+            fp16: wanted.precision == PrecisionChoice::Fp16 || weights.precision == Precision::Int8,
+            pace: tensorrt::Pace::default(),
+        };
+        Ok(Box::new(tensorrt::TensorRt::open(contract, weights, settings, progress)?))
+    };
     let mut engine = match wanted.engine {
+        EngineChoice::TensorRt => tensorrt()?,
         EngineChoice::BuiltIn => built_in()?,
         EngineChoice::OnnxRuntime => onnxruntime()?,
         EngineChoice::Auto => match onnxruntime() {
@@ -109,6 +135,7 @@ fn chosen(contract: &Contract, wanted: PrecisionChoice, fastest: Precision) -> R
     let found = match wanted {
         PrecisionChoice::Auto => contract.weights(fastest).or_else(|| contract.weights(Precision::Fp32)),
         PrecisionChoice::Fp32 => contract.weights(Precision::Fp32),
+        PrecisionChoice::Fp16 => None,
         PrecisionChoice::Int8 => contract.weights(Precision::Int8),
         PrecisionChoice::U8 => contract.weights(Precision::U8),
     };
@@ -118,6 +145,13 @@ fn chosen(contract: &Contract, wanted: PrecisionChoice, fastest: Precision) -> R
         let what = format!("files: none is {word}; allowed: auto, {}; choose one that is there", there.join(", "));
         InferError::Model { file: contract.folder.join("model.toml"), what }
     })
+}
+
+/// What the signed file is for, and what the unsigned one is not.
+fn u8_on_a_gpu(contract: &Contract) -> InferError {
+    let what =
+        "precision: got u8, which is for CPUs; allowed with tensorrt: auto, fp32, fp16, int8; set model.precision";
+    InferError::Model { file: contract.folder.join("model.toml"), what: what.to_owned() }
 }
 
 /// An output must have the shape that the contract says, each time.

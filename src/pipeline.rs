@@ -138,7 +138,7 @@ impl Daemon {
             // The pin before the engine, which may take minutes: an earlier run's end may have left the line active.
             let pin = pin(config, clock)?;
             let parts = TrackingParts::driving(pin, config, contract, clock, Arc::clone(&ledger))?;
-            Tracking::new(contract, &config.model, parts, clock, Arc::clone(&ledger))
+            Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), progress)
         };
         let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
         progress("starting the sinks");

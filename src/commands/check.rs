@@ -89,7 +89,7 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
         Err(error) => return table.wrong("engine", error),
     };
     table.good("engine", format!("{} {}, {} thread(s)", tracking.engine(), tracking.precision(), config.model.threads));
-    if config.model.engine != EngineChoice::OnnxRuntime
+    if matches!(config.model.engine, EngineChoice::Auto | EngineChoice::BuiltIn)
         && onnxruntime::find().is_none()
         && config.model.library.is_none()
     {

@@ -210,15 +210,18 @@ fn read_model(mut section: Section<'_>) -> Model {
             ("auto", EngineChoice::Auto),
             ("built-in", EngineChoice::BuiltIn),
             ("onnxruntime", EngineChoice::OnnxRuntime),
+            ("tensorrt", EngineChoice::TensorRt),
         ],
     );
     let precision = section.choice("precision", PrecisionChoice::Auto, &PrecisionChoice::WORDS);
     let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
     let full_frame_every = section.whole("full_frame_every", 1, 1..=FULL_FRAME_EVERY_MAX.into()) as u32;
     let library = section.path("onnxruntime_library");
+    let tensorrt_folder = section.path("tensorrt_folder");
+    let engine_cache = section.path("engine_cache").unwrap_or_else(|| Model::default().engine_cache);
     let coats = section.path("coats");
     section.finish();
-    Model { folder, engine, precision, threads, full_frame_every, library, coats }
+    Model { folder, engine, precision, threads, full_frame_every, library, tensorrt_folder, engine_cache, coats }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -379,11 +382,11 @@ mod tests {
         for (extra, expected) in [
             (
                 "[model]\nprecision = \"int4\"\n",
-                "model.precision: got \"int4\"; allowed: \"auto\", \"fp32\", \"int8\", \"u8\"",
+                "model.precision: got \"int4\"; allowed: \"auto\", \"fp32\", \"fp16\", \"int8\", \"u8\"",
             ),
             (
                 "[model]\nengine = \"gpu\"\n",
-                "model.engine: got \"gpu\"; allowed: \"auto\", \"built-in\", \"onnxruntime\"",
+                "model.engine: got \"gpu\"; allowed: \"auto\", \"built-in\", \"onnxruntime\", \"tensorrt\"",
             ),
             (
                 "[model]\nfull_frame_every = 0\n",

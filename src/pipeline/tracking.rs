@@ -108,7 +108,7 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Opens the engine (which warms it up) and lays the line out for `contract`.
+    /// [`Tracking::told`], with its progress in the log.
     pub fn new(
         contract: &Contract,
         model: &config::Model,
@@ -116,7 +116,19 @@ impl Tracking {
         clock: Clock,
         ledger: Arc<Ledger>,
     ) -> Result<Self, PipelineError> {
-        let engine = infer::open(contract, model)?;
+        Self::told(contract, model, parts, clock, ledger, &|what| tracing::info!("{what}"))
+    }
+
+    /// Opens the engine (which warms it up) and lays the line out for `contract`. `progress` hears of what takes minutes.
+    pub fn told(
+        contract: &Contract,
+        model: &config::Model,
+        parts: TrackingParts,
+        clock: Clock,
+        ledger: Arc<Ledger>,
+        progress: &dyn Fn(&str),
+    ) -> Result<Self, PipelineError> {
+        let engine = infer::open_told(contract, model, progress)?;
         let input = &contract.written.input;
         Ok(Self {
             cropper: Cropper::new(model.full_frame_every, (input.width, input.height)),

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The TensorRT shim, compiled against the published headers of two majors into one program, opens the real dispatch runtimes of both on a
+# machine without a GPU: each thing that is missing is told apart, and nothing crashes.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d -t arenad-tensorrt-XXXXXX)
+trap 'rm -rf "$work"' EXIT
+here=$PWD/.ci/interop shim=$PWD/src/infer/tensorrt
+
+# Headers and runtimes as registries have them: crates of another project, wheels of NVIDIA's.
+crate() { curl --retry 3 -sSfL "https://static.crates.io/crates/trtx-sys/trtx-sys-$1.crate" | tar xz -C "$work"; }
+crate 0.5.0
+crate 0.9.1%2Brtx1.7
+python3 -m pip --version >/dev/null 2>&1 || {
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip
+}
+for version in 10.15.1.29 11.4.0.106; do
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 -d "$work" \
+        "tensorrt-dispatch-cu12-libs==$version"
+    major=${version%%.*}
+    mkdir "$work/real$major"
+    python3 -m zipfile -e "$work"/tensorrt_dispatch_cu12_libs-"$version"-*.whl "$work/wheel$major"
+    mv "$work/wheel$major/tensorrt_dispatch_libs/libnvinfer_dispatch.so.$major" "$work/real$major/"
+done
+
+for major in 10 11; do
+    headers=$(dirname "$(find "$work" -path "*Enterprise-$major.*" -name NvInfer.h)")
+    g++ -std=c++17 -O2 -Wall -Wextra -Wno-deprecated-declarations -Werror -I"$shim/stub" -isystem "$headers" -DARENAD_TRT_MAJOR=$major \
+        -Dnvinfer1=arenad_nvinfer_$major -Dnvonnxparser=arenad_nvonnx_$major -c "$shim/shim.cpp" -o "$work/shim$major.o"
+    echo "ok      compiled against TensorRT $(basename "$headers")"
+done
+gcc -Wall -I"$shim" -c "$here/tensorrt.cases.c" -o "$work/cases.o"
+g++ "$work/cases.o" "$work"/shim1?.o -ldl -o "$work/cases"
+for devices in 0 1; do
+    mkdir "$work/driver$devices"
+    gcc -shared -fPIC -DDEVICES=$devices "$here/tensorrt.driver.c" -o "$work/driver$devices/libcuda.so.1"
+done
+# Each major's name on the other's library, and on no library.
+mkdir "$work/empty" "$work/swapped" "$work/damaged"
+ln -s "$work/real11/libnvinfer_dispatch.so.11" "$work/swapped/libnvinfer.so.10"
+ln -s "$work/real10/libnvinfer_dispatch.so.10" "$work/swapped/libnvinfer.so.11"
+
+failed=0
+# DRIVER MAJOR FOLDER CODE WORDS
+try() { LD_LIBRARY_PATH=$1 timeout 60 "$work/cases" "${@:2}" || failed=1; }
+for major in 10 11; do
+    echo "a text and no library" >"$work/damaged/libnvinfer.so.$major"
+    try "$work/empty" $major "$work/empty" 1 "libnvinfer.so.$major: cannot open"
+    try "$work/empty" $major - 1 "libnvinfer.so.$major: cannot open"
+    try "$work/empty" $major "$work/damaged" 1 "libnvinfer.so.$major: file too short"
+    try "$work/empty" $major "$work/swapped" 2 "this part is for TensorRT $major"
+    if ldconfig -p | grep -q libcuda.so.1; then
+        echo "NOT RUN: a machine without a driver; this one has libcuda.so.1"
+    else
+        try "$work/empty" $major "$work/real$major" 3 "libcuda.so.1: cannot open"
+    fi
+    try "$work/driver0" $major "$work/real$major" 3 "the driver sees no GPU"
+    # The driver claims a GPU that CUDA's runtime cannot use: TensorRT logs it and hands out a pointer that must not be used.
+    try "$work/driver1" $major "$work/real$major" 3 "TensorRT made no runtime"
+done
+exit $failed

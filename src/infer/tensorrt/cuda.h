@@ -1,0 +1,88 @@
+// The CUDA driver, opened at run time: the few functions that a run needs, declared here so that no CUDA header is.
+#pragma once
+#include <cstddef>
+#include <dlfcn.h>
+
+namespace {
+
+using CUstream = struct CUstream_st*;
+using CUevent = struct CUevent_st*;
+using CUgraph = struct CUgraph_st*;
+using CUgraphExec = struct CUgraphExec_st*;
+using CUcontext = struct CUctx_st*;
+using CUdeviceptr = unsigned long long;
+
+constexpr int kComputeMajor = 75, kComputeMinor = 76; // CUdevice_attribute
+constexpr int kCaptureThreadLocal = 1;                // CUstreamCaptureMode
+
+struct Cuda {
+    int (*Init)(unsigned) = nullptr;
+    int (*DriverGetVersion)(int*) = nullptr;
+    int (*DeviceGetCount)(int*) = nullptr;
+    int (*DeviceGet)(int*, int) = nullptr;
+    int (*DeviceGetName)(char*, int, int) = nullptr;
+    int (*DeviceGetAttribute)(int*, int, int) = nullptr;
+    int (*DevicePrimaryCtxRetain)(CUcontext*, int) = nullptr;
+    int (*CtxSetCurrent)(CUcontext) = nullptr;
+    int (*MemAlloc)(CUdeviceptr*, size_t) = nullptr;
+    int (*MemFree)(CUdeviceptr) = nullptr;
+    int (*MemHostAlloc)(void**, size_t, unsigned) = nullptr;
+    int (*MemFreeHost)(void*) = nullptr;
+    int (*MemcpyHtoDAsync)(CUdeviceptr, const void*, size_t, CUstream) = nullptr;
+    int (*MemcpyDtoHAsync)(void*, CUdeviceptr, size_t, CUstream) = nullptr;
+    int (*StreamCreate)(CUstream*, unsigned) = nullptr;
+    int (*StreamDestroy)(CUstream) = nullptr;
+    int (*StreamSynchronize)(CUstream) = nullptr;
+    int (*EventCreate)(CUevent*, unsigned) = nullptr;
+    int (*EventDestroy)(CUevent) = nullptr;
+    int (*EventRecord)(CUevent, CUstream) = nullptr;
+    int (*EventElapsedTime)(float*, CUevent, CUevent) = nullptr;
+    int (*GetErrorString)(int, const char**) = nullptr;
+    int (*StreamBeginCapture)(CUstream, int) = nullptr;
+    int (*StreamEndCapture)(CUstream, CUgraph*) = nullptr;
+    int (*GraphInstantiate)(CUgraphExec*, CUgraph, unsigned long long) = nullptr;
+    int (*GraphLaunch)(CUgraphExec, CUstream) = nullptr;
+    int (*GraphExecDestroy)(CUgraphExec) = nullptr;
+    int (*GraphDestroy)(CUgraph) = nullptr;
+
+    // The first name that the driver does not have, or null.
+    const char* open(void* library) {
+        const char* missing = nullptr;
+        auto find = [&](auto& function, const char* name) {
+            using Function = typename std::remove_reference<decltype(function)>::type;
+            function = reinterpret_cast<Function>(dlsym(library, name));
+            if (function == nullptr && missing == nullptr) missing = name;
+        };
+        find(Init, "cuInit");
+        find(DriverGetVersion, "cuDriverGetVersion");
+        find(DeviceGetCount, "cuDeviceGetCount");
+        find(DeviceGet, "cuDeviceGet");
+        find(DeviceGetName, "cuDeviceGetName");
+        find(DeviceGetAttribute, "cuDeviceGetAttribute");
+        find(DevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain");
+        find(CtxSetCurrent, "cuCtxSetCurrent");
+        find(MemAlloc, "cuMemAlloc_v2");
+        find(MemFree, "cuMemFree_v2");
+        find(MemHostAlloc, "cuMemHostAlloc");
+        find(MemFreeHost, "cuMemFreeHost");
+        find(MemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");
+        find(MemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2");
+        find(StreamCreate, "cuStreamCreate");
+        find(StreamDestroy, "cuStreamDestroy_v2");
+        find(StreamSynchronize, "cuStreamSynchronize");
+        find(EventCreate, "cuEventCreate");
+        find(EventDestroy, "cuEventDestroy_v2");
+        find(EventRecord, "cuEventRecord");
+        find(EventElapsedTime, "cuEventElapsedTime");
+        find(GetErrorString, "cuGetErrorString");
+        find(StreamBeginCapture, "cuStreamBeginCapture_v2");
+        find(StreamEndCapture, "cuStreamEndCapture");
+        find(GraphInstantiate, "cuGraphInstantiateWithFlags");
+        find(GraphLaunch, "cuGraphLaunch");
+        find(GraphExecDestroy, "cuGraphExecDestroy");
+        find(GraphDestroy, "cuGraphDestroy");
+        return missing;
+    }
+};
+
+} // namespace

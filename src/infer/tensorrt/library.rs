@@ -1,0 +1,110 @@
+//! What a TensorRT library does for the engine: the seam between `TensorRt` and the C interface, and what can go wrong behind it.
+
+/// What opens, builds and loads engines. Real form: `ffi`; the tests have one of their own.
+pub trait Library: Sync {
+    /// Which TensorRT on which GPU.
+    fn about(&self) -> &About;
+
+    /// Builds an engine; takes minutes on a board. `told` hears each step, from any thread.
+    fn build(&self, onnx: &[u8], options: BuildOptions, told: &(dyn Fn(Step) + Sync)) -> Result<Vec<u8>, Fault>;
+
+    /// Reads an engine.
+    fn load(&self, plan: &[u8]) -> Result<Box<dyn Session>, Fault>;
+}
+
+/// An engine with its buffers.
+pub trait Session: Send {
+    /// Inputs and outputs, by their indexes.
+    fn tensors(&self) -> &[Tensor];
+
+    /// Makes buffers, stream and graph and runs twice on zeros.
+    fn start(&mut self) -> Result<(), Fault>;
+
+    /// Copies an input's values into its pinned buffer.
+    fn put(&mut self, tensor: usize, values: &[f32]) -> Result<(), Fault>;
+
+    /// Runs once; milliseconds on the GPU, copies included.
+    fn run(&mut self) -> Result<f32, Fault>;
+
+    /// Copies an output's values out of its pinned buffer.
+    fn take(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault>;
+}
+
+/// An input or output of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name in the ONNX file.
+    pub name: String,
+    /// Goes in; else comes out.
+    pub input: bool,
+    /// Its numbers are 32-bit floating point.
+    pub fp32: bool,
+    /// Its sizes, -1 for one that is not fixed.
+    pub shape: Vec<i64>,
+}
+
+/// What an engine is built by and for: another one of these needs another engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// TensorRT's version as its library says it: 8601, 100300.
+    pub version: i32,
+    /// The driver's version: 12060.
+    pub driver: i32,
+    /// The GPU's name.
+    pub gpu: String,
+    /// Its compute capability.
+    pub compute: (i32, i32),
+}
+
+impl About {
+    /// The version in words: 8.6.1, 10.3.0.
+    pub fn version_text(&self) -> String {
+        let thousands = if self.version >= 10_000 { 10_000 } else { 1000 };
+        format!("{}.{}.{}", self.version / thousands, self.version % thousands / 100, self.version % 100)
+    }
+}
+
+/// What a build may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildOptions {
+    /// FP16 where it is faster.
+    pub fp16: bool,
+    /// The file's QuantizeLinear are taken as INT8.
+    pub int8: bool,
+    /// Scratch memory that a layer may ask for.
+    pub workspace_bytes: u64,
+}
+
+/// How far a build is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// TensorRT's name for what it does.
+    pub phase: String,
+    /// Steps of it that are done.
+    pub done: i32,
+    /// Of so many; 0 where that is not known.
+    pub of: i32,
+}
+
+/// What went wrong behind the seam, in the library's own words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A library is missing or lacks what is needed.
+    #[error("{0}")]
+    Library(String),
+    /// A library of another major version.
+    #[error("{0}")]
+    Version(String),
+    /// No driver, no GPU or no memory.
+    #[error("{0}")]
+    Device(String),
+    /// The ONNX file is not taken.
+    #[error("{0}")]
+    Model(String),
+    /// The engine is not taken.
+    #[error("{0}")]
+    Plan(String),
+    /// A run failed.
+    #[error("{0}")]
+    Run(String),
+}
