@@ -8,7 +8,7 @@ use crate::ledger::Ledger;
 use crate::space::InCamera;
 use crate::stamp::{Clock, Stamp, WallTime};
 use crate::zones::Zones;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,10 +27,10 @@ struct Simulated {
     lines: Vec<LineState>,
     refuses: Option<io::ErrorKind>,
     taken_meanwhile: Mutex<bool>,
-    told: Sender<(Instant, Did)>,
+    told: SyncSender<(Instant, Did)>,
 }
 
-struct SimulatedLine(Sender<(Instant, Did)>);
+struct SimulatedLine(SyncSender<(Instant, Did)>);
 
 impl Chip for Simulated {
     fn name(&self) -> &str {
@@ -73,7 +73,7 @@ impl Drop for SimulatedLine {
 }
 
 fn chip(names: &[&str]) -> (Simulated, Receiver<(Instant, Did)>) {
-    let (told, hear) = channel();
+    let (told, hear) = sync_channel(64);
     let lines = names.iter().map(|name| LineState { name: (*name).to_owned(), held_by: None }).collect();
     (Simulated { lines, refuses: None, taken_meanwhile: Mutex::new(false), told }, hear)
 }
@@ -264,7 +264,7 @@ fn a_rule_that_does_not_drive_the_line_is_told_and_sets_nothing() {
 #[test]
 fn a_deciding_thread_that_panics_leaves_the_line_inactive_and_gives_it_back() {
     let mut desk = desk();
-    let hear = std::mem::replace(&mut desk.hear, channel().1);
+    let hear = std::mem::replace(&mut desk.hear, sync_channel(0).1);
     let thread = std::thread::Builder::new().spawn(move || {
         desk.nose(5.0, 1000);
         panic!("on purpose");
