@@ -47,12 +47,12 @@ impl Judge {
             bench.unmatched += 1;
             return;
         };
-        for animal in &truth.animals {
-            let centre = animal.points[CENTRE];
-            if animal.hidden || centre.visibility != Visibility::Seen {
+        let stands = names(scene, &truth);
+        for (animal, name) in truth.animals.iter().zip(stands) {
+            if animal.hidden || animal.points[CENTRE].visibility != Visibility::Seen {
                 continue;
             }
-            match name_near(scene, centre.x, centre.y) {
+            match name {
                 Some(identity) if usize::from(identity.0) == animal.identity => bench.right += 1,
                 Some(_) => bench.wrong += 1,
                 None => bench.unnamed += 1,
@@ -78,12 +78,27 @@ impl Judge {
     }
 }
 
-/// The name given to the nearest animal of the scene, if one is near.
-fn name_near(scene: &Scene, x: f32, y: f32) -> Option<Identity> {
-    let away = |animal: &arenad::handover::Animal| {
-        let centre = animal.centre?;
-        matches!(animal.state, State::Seen | State::Predicted).then(|| (centre.x - x).hypot(centre.y - y))
-    };
-    let nearest = scene.animals.iter().filter_map(|animal| Some((away(animal)?, animal.identity)));
-    nearest.filter(|(distance, _)| *distance <= NEAR_PX).min_by(|a, b| a.0.total_cmp(&b.0)).and_then(|(_, name)| name)
+/// The name of each true animal. An animal of the scene stands for one true animal only, nearest pairs first: of two mice in one pose, one
+/// has no name, it has not the other's.
+fn names(scene: &Scene, truth: &Truth) -> Vec<Option<Identity>> {
+    let mut pairs = Vec::new();
+    for (told, animal) in scene.animals.iter().enumerate() {
+        let Some(centre) = animal.centre.filter(|_| matches!(animal.state, State::Seen | State::Predicted)) else {
+            continue;
+        };
+        for (real, animal) in truth.animals.iter().enumerate().filter(|(_, animal)| !animal.hidden) {
+            let away = (centre.x - animal.points[CENTRE].x).hypot(centre.y - animal.points[CENTRE].y);
+            if away <= NEAR_PX {
+                pairs.push((away, real, told));
+            }
+        }
+    }
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut stands: Vec<Option<usize>> = vec![None; truth.animals.len()];
+    for (_, real, told) in pairs {
+        if stands[real].is_none() && !stands.contains(&Some(told)) {
+            stands[real] = Some(told);
+        }
+    }
+    stands.into_iter().map(|told| scene.animals[told?].identity).collect()
 }
