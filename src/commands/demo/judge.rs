@@ -78,12 +78,12 @@ impl Judge {
     }
 }
 
-/// The name of each true animal. An animal of the scene stands for one true animal only, nearest pairs first: of two mice in one pose, one
-/// has no name, it has not the other's.
+/// The name of each true animal. A pose stands for one true animal only, nearest pairs first: of two mice in one pose, one has no
+/// name, it has not the other's. A place that is only predicted stands for none.
 fn names(scene: &Scene, truth: &Truth) -> Vec<Option<Identity>> {
     let mut pairs = Vec::new();
     for (told, animal) in scene.animals.iter().enumerate() {
-        let Some(centre) = animal.centre.filter(|_| matches!(animal.state, State::Seen | State::Predicted)) else {
+        let Some(centre) = animal.centre.filter(|_| animal.state == State::Seen) else {
             continue;
         };
         for (real, animal) in truth.animals.iter().enumerate().filter(|(_, animal)| !animal.hidden) {
