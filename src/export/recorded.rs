@@ -4,18 +4,11 @@ use super::ExportError;
 use super::found::rolling_files;
 use super::rolling::{About, Columns, Damage, Rolling, Row, Sight, Stop, column};
 use crate::handover::Keypoint;
-use crate::sink::files::schema;
+use crate::sink::files::schema::{self, LIVE_IDENTITY, LIVE_P, SEEN_ENDING};
 use arrow_array::{
     Array, BooleanArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
 use std::path::{Path, PathBuf};
-
-/// The live name beside the settled one, where a file has both.
-const LIVE_IDENTITY: &str = "live_identity";
-/// The live name's probability.
-const LIVE_P: &str = "live_p";
-/// Ending of the column that tells a keypoint seen (true) from a predicted one.
-const SEEN_ENDING: &str = "_seen";
 
 /// What the files of a run say about themselves.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -24,7 +24,7 @@ pub struct Weights {
 }
 
 /// Both know the coat. Least log-loss over 3288 painted animals in 1100 rendered stills of all looks (`arenad rehearse --stills`, seeds
-/// 9102, 9103 and 9551): of the names said with 0.85 to 0.95, 93 % were right, and the calibration error is 0.004.
+/// 9102, 9103 and 9551); `docs/bench/coats.py` tells what they give.
 const BOTH: Weights = Weights { head: 1.05, paint: 0.55 };
 /// The network knows the coat and the picture has no colour: seeds 9102 and 9103. The network is surer than it says.
 const HEAD_ALONE: f32 = 1.8;
