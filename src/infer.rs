@@ -108,6 +108,7 @@ pub fn open_told(
             cache: &wanted.engine_cache,
             // The file's own numbers were asked for, or FP16 for what is not INT8.
             fp16: wanted.precision == PrecisionChoice::Fp16 || weights.precision == Precision::Int8,
+            dla: wanted.dla,
             pace: tensorrt::Pace::default(),
         };
         Ok(Box::new(tensorrt::TensorRt::open(contract, weights, settings, progress)?))

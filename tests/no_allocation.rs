@@ -334,7 +334,7 @@ impl Library for StandIn {
         Ok(b"plan".to_vec())
     }
 
-    fn load(&self, _: &[u8]) -> Result<Box<dyn Session>, Fault> {
+    fn load(&self, _: &[u8], _: Option<u32>) -> Result<Box<dyn Session>, Fault> {
         let written = &self.1.written;
         let tensor = |name: &str, input, shape: [usize; 4]| Tensor {
             name: name.to_owned(),
@@ -377,9 +377,9 @@ impl Session for Answers {
 #[test]
 fn nothing_is_allocated_around_a_run_of_tensorrt() {
     let (contract, folder) = (Contract::bundled().unwrap(), tempfile::tempdir().unwrap());
-    let about = About { version: 100_300, driver: 12_060, gpu: "Orin".to_owned(), compute: (8, 7) };
+    let about = About { version: 100_300, driver: 12_060, gpu: "Orin".to_owned(), compute: (8, 7), dla_cores: 0 };
     let library = StandIn(about, contract.clone());
-    let settings = Settings { folder: None, cache: folder.path(), fp16: true, pace: Pace::default() };
+    let settings = Settings { folder: None, cache: folder.path(), fp16: true, dla: None, pace: Pace::default() };
     let mut engine = TensorRt::on(&library, &contract, &contract.weights[0], settings, &|_| {}).unwrap();
     let input = vec![0.0; contract.input_len()];
     let before = allocations();

@@ -33,6 +33,8 @@ pub struct Settings<'a> {
     pub cache: &'a Path,
     /// FP16 where it is faster than the file's own numbers.
     pub fp16: bool,
+    /// The DLA core that takes the layers that it can; `None`: the GPU alone.
+    pub dla: Option<u32>,
     /// How a build is spoken of.
     pub pace: Pace,
 }
@@ -164,7 +166,7 @@ impl Opening<'_> {
             // It works without; the next start takes as long again.
             tracing::warn!("engine cache {}: {error}; the engine is not kept", place.file().display());
         }
-        self.library.load(&plan).map_err(|fault| self.explained(fault))
+        self.library.load(&plan, self.settings.dla).map_err(|fault| self.explained(fault))
     }
 
     fn options(&self) -> Result<BuildOptions, InferError> {
@@ -175,7 +177,31 @@ impl Opening<'_> {
                 "fp16 was asked for, but TensorRT {version} takes numbers as the file has them; allowed: int8 or fp32; set model.precision"
             )));
         }
-        Ok(BuildOptions { fp16: self.settings.fp16 && !typed, int8, workspace_bytes: WORKSPACE_BYTES })
+        let fp16 = self.settings.fp16 && !typed;
+        self.check_dla(fp16 || int8)?;
+        Ok(BuildOptions { fp16, int8, dla: self.settings.dla, workspace_bytes: WORKSPACE_BYTES })
+    }
+
+    /// A DLA core that is wanted must be there, by TensorRT's own count, and there must be numbers that it computes with.
+    fn check_dla(&self, half: bool) -> Result<(), InferError> {
+        let Some(core) = self.settings.dla else { return Ok(()) };
+        let about = self.library.about();
+        let (cores, version, gpu) = (about.dla_cores, about.version_text(), &about.gpu);
+        if core >= cores {
+            let allowed = match cores {
+                0 => "allowed: none".to_owned(),
+                _ => format!("allowed: 0 to {}", cores - 1),
+            };
+            let what = format!(
+                "model.dla: got core {core}, but TensorRT {version} has {cores} on {gpu}; {allowed}; change model.dla or leave it out"
+            );
+            return Err(InferError::Library { engine: NAME, what });
+        }
+        if !half {
+            let what = "model.dla: a DLA core computes with int8 and fp16, but fp32 was asked for; set model.precision or leave model.dla out";
+            return Err(InferError::Library { engine: NAME, what: what.to_owned() });
+        }
+        Ok(())
     }
 
     /// The engine in the cache, if it is the wanted one and TensorRT takes it.
@@ -191,7 +217,7 @@ impl Opening<'_> {
                 refused(why);
                 Ok(None)
             }
-            Found::Plan(plan) => match self.library.load(&plan) {
+            Found::Plan(plan) => match self.library.load(&plan, self.settings.dla) {
                 Ok(session) => Ok(Some(session)),
                 Err(Fault::Plan(why)) => {
                     refused(format!("TensorRT does not take it: {why}"));

@@ -8,8 +8,8 @@ pub trait Library: Sync {
     /// Builds an engine; takes minutes on a board. `told` hears each step, from any thread.
     fn build(&self, onnx: &[u8], options: BuildOptions, told: &(dyn Fn(Step) + Sync)) -> Result<Vec<u8>, Fault>;
 
-    /// Reads an engine.
-    fn load(&self, plan: &[u8]) -> Result<Box<dyn Session>, Fault>;
+    /// Reads an engine that was built for this DLA core.
+    fn load(&self, plan: &[u8], dla: Option<u32>) -> Result<Box<dyn Session>, Fault>;
 }
 
 /// An engine with its buffers.
@@ -54,6 +54,8 @@ pub struct About {
     pub gpu: String,
     /// Its compute capability.
     pub compute: (i32, i32),
+    /// DLA cores that this TensorRT can use on this board.
+    pub dla_cores: u32,
 }
 
 impl About {
@@ -71,6 +73,8 @@ pub struct BuildOptions {
     pub fp16: bool,
     /// The file's QuantizeLinear are taken as INT8.
     pub int8: bool,
+    /// The DLA core that takes the layers that it can, the GPU the others; `None`: the GPU alone.
+    pub dla: Option<u32>,
     /// Scratch memory that a layer may ask for.
     pub workspace_bytes: u64,
 }

@@ -226,6 +226,7 @@ int32_t open(const char* folder, ArenadTrtLog log, void* user, void** out, Arena
         if (runtime == nullptr || library->logger.errors != before)
             return library->logger.fail(ARENAD_TRT_DEVICE, "TensorRT made no runtime");
         library->runtime.reset(runtime);
+        about->dla_cores = runtime->getNbDLACores();
         return ARENAD_TRT_OK;
     });
     if (code == ARENAD_TRT_OK) *out = library.release();
@@ -298,6 +299,11 @@ int32_t build(void* handle, const void* onnx, size_t len, const ArenadTrtOptions
         if (options->fp16) config->setFlag(nv::BuilderFlag::kFP16);
         if (options->int8) config->setFlag(nv::BuilderFlag::kINT8);
 #endif
+        if (options->dla >= 0) {
+            config->setDefaultDeviceType(nv::DeviceType::kDLA);
+            config->setDLACore(options->dla);
+            config->setFlag(nv::BuilderFlag::kGPU_FALLBACK);
+        }
 #if NV_TENSORRT_MAJOR >= 10
         Monitor monitor(progress, user);
         config->setProgressMonitor(&monitor);
@@ -315,12 +321,13 @@ int32_t build(void* handle, const void* onnx, size_t len, const ArenadTrtOptions
 
 void freeBlob(void* blob) { delete static_cast<nv::IHostMemory*>(blob); }
 
-int32_t load(void* handle, const void* plan, size_t len, void** out) {
+int32_t load(void* handle, const void* plan, size_t len, int32_t dla, void** out) {
     Library& library = *static_cast<Library*>(handle);
     return guarded(library, ARENAD_TRT_PLAN, [&]() -> int32_t {
         if (int error = library.cuda.CtxSetCurrent(library.context))
             return library.cudaFailed("GPU 0", error, ARENAD_TRT_DEVICE);
         std::unique_ptr<Session> session(new Session(library));
+        if (dla >= 0) library.runtime->setDLACore(dla);
         unsigned before = library.logger.errors;
         auto engine = library.runtime->deserializeCudaEngine(plan, len);
         if (engine == nullptr || library.logger.errors != before)
