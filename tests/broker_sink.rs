@@ -222,7 +222,7 @@ fn whoever_subscribes_hears_how_far_the_building_of_an_engine_is_and_why_it_fail
             let building = start(refuses);
             // The library does the next step when the one before has been heard behind the broker.
             for step in 1..=3 {
-                let words = format!("building the engine of socialbox: layers, {step} of 4");
+                let words = format!("building the engine of socialbox: layers, {} %", step * 25);
                 while consumer.status("opening").await.json()["detail"] != words.as_str() {}
                 library.go_on();
             }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -312,7 +313,7 @@ struct Refusal : nvonnxparser::IParserError {
     int32_t localFunctionStackSize() const noexcept override { return 0; }
 };
 
-// The shim deletes it through a slot that no pointer to a method can name: all others do nothing, and it is never freed.
+// The shim deletes it through a slot that no pointer to a method can name: slots that are not set do nothing, and the end of the process frees it.
 struct Parser {
     Inner inner{this};
     Network* network;
@@ -341,8 +342,13 @@ struct Parser {
 } // namespace
 
 extern "C" {
-int32_t getInferLibVersion() { return NV_TENSORRT_VERSION; }
+// As 8.6.1 says it, and as those after it do.
+int32_t getInferLibVersion() { return NV_TENSORRT_MAJOR == 8 ? 8601 : NV_TENSORRT_VERSION; }
 void* createInferRuntime_INTERNAL(void* logger, int32_t) { return static_cast<nv::IRuntime*>(new Runtime(static_cast<nv::ILogger*>(logger))); }
 void* createInferBuilder_INTERNAL(void*, int32_t) { return static_cast<nv::IBuilder*>(new Builder()); }
-void* createNvOnnxParser_INTERNAL(void* network, void*, int) { return (new Parser(network))->inner.as<void>(); }
+void* createNvOnnxParser_INTERNAL(void* network, void*, int) {
+    static std::vector<std::unique_ptr<Parser>> all;
+    all.push_back(std::make_unique<Parser>(network));
+    return all.back()->inner.as<void>();
+}
 }

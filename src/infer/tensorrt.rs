@@ -18,6 +18,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+/// Most words of a build between two ticks.
+const WORDS_A_TICK: u32 = 10;
 const NAME: &str = "tensorrt";
 /// What a layer may take as scratch memory: a board's memory is the program's too.
 const WORKSPACE_BYTES: u64 = 512 << 20;
@@ -47,6 +49,7 @@ pub struct TensorRt {
     /// The session's index of each head.
     outputs: Vec<usize>,
     heads: Heads,
+    ground: String,
     gpu_ms: f32,
 }
 
@@ -80,12 +83,15 @@ impl TensorRt {
             Head { name: output.name.clone(), shape: output.shape, values }
         });
         let heads = Heads(heads.collect());
-        Ok(Self { session, precision: weights.precision, input, outputs, heads, gpu_ms: 0.0 })
-    }
-
-    /// What the last run took on the GPU, copies included.
-    pub fn gpu_ms(&self) -> f32 {
-        self.gpu_ms
+        Ok(Self {
+            session,
+            precision: weights.precision,
+            input,
+            outputs,
+            heads,
+            ground: library.about().words(),
+            gpu_ms: 0.0,
+        })
     }
 }
 
@@ -96,6 +102,14 @@ impl Engine for TensorRt {
 
     fn precision(&self) -> Precision {
         self.precision
+    }
+
+    fn ground(&self) -> Option<String> {
+        Some(self.ground.clone())
+    }
+
+    fn gpu_ms(&self) -> Option<f32> {
+        Some(self.gpu_ms)
     }
 
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
@@ -263,6 +277,8 @@ impl Opening<'_> {
                     Taken::Value(step) => {
                         if let Some(words) = progress.step(step) {
                             (self.progress)(&words);
+                            // Of the steps that come meanwhile the newest is kept: nobody needs more words than this.
+                            std::thread::sleep(self.settings.pace.tick / WORDS_A_TICK);
                         }
                     }
                     Taken::Closed => break,

@@ -59,6 +59,13 @@ pub struct About {
 }
 
 impl About {
+    /// TensorRT, GPU and driver in words.
+    pub fn words(&self) -> String {
+        let (major, minor) = self.compute;
+        let driver = (self.driver / 1000, self.driver % 1000 / 10);
+        format!("TensorRT {} on {} ({major}.{minor}), CUDA {}.{}", self.version_text(), self.gpu, driver.0, driver.1)
+    }
+
     /// The version in words: 8.6.1, 10.3.0.
     pub fn version_text(&self) -> String {
         let thousands = if self.version >= 10_000 { 10_000 } else { 1000 };

@@ -134,7 +134,8 @@ fn the_second_start_takes_the_engine_from_the_cache() {
         let input = vec![3.0; contract().input_len()];
         let heads = engine.run(&input).unwrap();
         assert!(heads.0.iter().all(|head| head.values.iter().all(|value| *value == 3.0)));
-        assert_eq!((engine.name(), engine.precision(), engine.gpu_ms()), ("tensorrt", Precision::Int8, 0.5));
+        assert_eq!((engine.name(), engine.precision(), engine.gpu_ms()), ("tensorrt", Precision::Int8, Some(0.5)));
+        assert_eq!(engine.ground().as_deref(), Some("TensorRT 10.3.0 on Orin (8.7), CUDA 12.6"));
     }
     assert_eq!(library.builds(), 1);
 }
@@ -238,7 +239,7 @@ fn the_steps_of_a_build_are_told_on() {
     let told = |what: &str| heard.lock().unwrap().push(what.to_owned());
     TensorRt::on(&library, &contract, weights(&contract, Precision::Int8), settings(folder.path()), &told).unwrap();
     let heard = heard.into_inner().unwrap();
-    assert!(heard.contains(&"building the engine of socialbox: layers, 1 of 4".to_owned()), "{heard:?}");
+    assert!(heard.contains(&"building the engine of socialbox: layers, 25 %".to_owned()), "{heard:?}");
 }
 
 #[test]
