@@ -19,7 +19,7 @@ use crate::model::{Contract, ModelError, Precision};
 use crate::pose::PoseError;
 use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
-use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink};
+use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink, MOST_HELD};
 use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
 use crate::sink::wire::{CameraReport, Names};
 use crate::source::SourceError;
@@ -35,6 +35,11 @@ use std::time::Duration;
 const UNITS_WAITING: usize = 64;
 /// Frame buffers: one in the decoder, one in the slot, one being tracked, two for viewers of the live page, three for the harvest.
 pub const FRAME_BUFFERS: usize = 8;
+
+/// Frame buffers of a line so configured: the harvest holds some pictures until their frames are settled.
+pub fn frame_buffers(config: &Config) -> usize {
+    FRAME_BUFFERS + if config.harvest.is_some() { MOST_HELD } else { 0 }
+}
 
 /// Why a daemon could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +150,9 @@ impl Daemon {
         let (engine, precision) = (tracking.engine(), tracking.precision());
         let info = file_info(&config.arena, contract, &config.zones);
         let harvest = match &config.harvest {
-            Some(harvest) => Some(Arc::new(HarvestSink::start(harvest, &info, Arc::clone(&ledger))?)),
+            Some(harvest) => {
+                Some(Arc::new(HarvestSink::start(harvest, config.tracker.settle, &info, Arc::clone(&ledger))?))
+            }
             None => None,
         };
         let files = match &config.files {
@@ -176,7 +183,7 @@ impl Daemon {
             precision,
             became: tracking.became(),
         };
-        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
+        let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
         daemon.spawn("decode", threads::decode(&daemon, decode, Arc::clone(&ledger)))?;
         daemon.spawn("source", threads::source(&daemon, config.camera.clone(), clock, ledger, stopped))?;
