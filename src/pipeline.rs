@@ -138,16 +138,27 @@ impl Daemon {
         let Plan { config, contract, clock, ledger, witness, progress } = plan;
         let urgency = Urgency::new(config.process.realtime_priority);
         progress(&format!("opening the model {}", contract.written.name));
-        // Here the threads of the engine and of the pin are made.
+        // The pin before all else: an earlier run's end may have left the line active.
+        let pin = lent(urgency, || pin(config, clock))?;
+        // The network before the engine, which may take minutes to build: whoever watches sees how far it is.
+        let net = Arc::new(NetSinks::start(NetOptions {
+            mqtt: config.mqtt.clone(),
+            web: config.web.clone(),
+            about: about(config, contract),
+            ledger: Arc::clone(&ledger),
+            clock,
+        })?);
         let open = || {
-            // The pin before the engine, which may take minutes: an earlier run's end may have left the line active.
-            let pin = pin(config, clock)?;
             let parts = TrackingParts::driving(pin, config, contract, clock, Arc::clone(&ledger))?;
-            Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), progress)
+            let told = |what: &str| {
+                progress(what);
+                net.set_opening(what);
+            };
+            Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), &told)
         };
-        let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
-        progress("starting the sinks");
+        let tracking = lent(urgency, open).inspect_err(|error| net.set_opening(&error.to_string()))?;
         let (engine, precision) = (tracking.engine(), tracking.precision());
+        progress("starting the sinks");
         let info = file_info(&config.arena, contract, &config.zones);
         let harvest = match &config.harvest {
             Some(harvest) => {
@@ -159,13 +170,7 @@ impl Daemon {
             Some(files) => Some(Arc::new(FilesSink::start(files.clone(), info, Arc::clone(&ledger), clock)?)),
             None => None,
         };
-        let net = Arc::new(NetSinks::start(NetOptions {
-            mqtt: config.mqtt.clone(),
-            web: config.web.clone(),
-            about: about(config, contract, (engine, precision)),
-            ledger: Arc::clone(&ledger),
-            clock,
-        })?);
+        net.set_engine(engine, precision.word());
         let (stop_source, stopped) = tokio::sync::watch::channel(false);
         let mut daemon = Self {
             notices: Arc::new(Line::new(64)),
@@ -278,6 +283,11 @@ impl Drop for Daemon {
     }
 }
 
+/// On a thread that has the line's urgency, so that the threads which `work` makes have it too.
+fn lent<T: Send>(urgency: Urgency, work: impl FnOnce() -> Result<T, PipelineError> + Send) -> Result<T, PipelineError> {
+    urgency.lend(work).map_err(|source| PipelineError::Thread { name: "open", source })?
+}
+
 /// The configured line, made inactive, or a pin that drives nothing.
 fn pin(config: &Config, clock: Clock) -> Result<Box<dyn Pin>, PipelineError> {
     let Some(gpio) = &config.gpio else { return Ok(Box::new(RecordedPin::new(clock).0)) };
@@ -300,7 +310,7 @@ pub fn file_info(arena: &str, contract: &Contract, zones: &[config::ZoneArea]) -
     }
 }
 
-fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Precision)) -> About {
+fn about(config: &Config, contract: &Contract) -> About {
     let written = &contract.written;
     About {
         names: Names {
@@ -311,8 +321,6 @@ fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Preci
             rules: config.rules.iter().map(|rule| rule.name.clone()).collect(),
         },
         model: written.name.clone(),
-        engine: engine.to_owned(),
-        precision: precision.word(),
         skeleton: written.skeleton.clone(),
         colours: contract.animals().iter().map(|identity| identity.colour.clone()).collect(),
         zones: config.zones.clone(),

@@ -121,8 +121,9 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     let coats = typed.coats.or(config.model.coats);
     let library = typed.library.or(config.model.library);
     let tensorrt_folder = typed.tensorrt_folder.or(config.model.tensorrt_folder);
+    let dla = typed.dla.or(config.model.dla);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, coats, library, tensorrt_folder, full_frame_every, ..typed };
+    config.model = config::Model { folder, coats, library, tensorrt_folder, dla, full_frame_every, ..typed };
     let harvest = config.harvest.take().unwrap_or_default();
     config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)
