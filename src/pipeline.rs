@@ -11,7 +11,7 @@ pub use urgency::{Refused, Urgency};
 
 use crate::act::{ActError, GpioPin, Pin, RecordedPin};
 use crate::config::{self, Config};
-use crate::decode::Decode;
+use crate::decode::{Decode, DecodeError};
 use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
 use crate::infer::InferError;
 use crate::ledger::Ledger;
@@ -48,6 +48,9 @@ pub enum PipelineError {
     /// The model's heads cannot be decoded.
     #[error(transparent)]
     Pose(#[from] PoseError),
+    /// What shall decode is not there.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// A zone is wrong.
     #[error(transparent)]
     Zones(#[from] ZoneError),
@@ -141,6 +144,7 @@ impl Daemon {
             Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), progress)
         };
         let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
+        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock).by(&config.decode)?;
         progress("starting the sinks");
         let (engine, precision) = (tracking.engine(), tracking.precision());
         let info = file_info(&config.arena, contract, &config.zones);
@@ -176,7 +180,6 @@ impl Daemon {
             precision,
             became: tracking.became(),
         };
-        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
         daemon.spawn("decode", threads::decode(&daemon, decode, Arc::clone(&ledger)))?;
         daemon.spawn("source", threads::source(&daemon, config.camera.clone(), clock, ledger, stopped))?;
