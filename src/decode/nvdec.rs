@@ -8,8 +8,14 @@ mod device;
 mod head;
 mod patience;
 mod session;
+#[cfg(test)]
+mod stand_in;
+#[cfg(feature = "nvdec")]
+mod surfaces;
 #[cfg(feature = "nvdec")]
 mod system;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "nvdec")]
 mod uapi;
 #[cfg(feature = "nvdec")]

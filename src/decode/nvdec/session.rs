@@ -207,16 +207,14 @@ impl Session {
         (0..count).try_for_each(|index| self.device.put_raw(index))
     }
 
-    /// The device's format, moved to the best of those that it offers.
+    /// Sets the device's format, or the best of those that it offers where that is better.
     fn usable_raw(&mut self) -> Result<Raw, Fault> {
-        let mut raw = self.device.raw()?;
+        let raw = self.device.raw()?;
+        let nv12 = readable(raw.fourcc).is_some_and(|(format, _)| format == PixelFormat::Nv12);
         let offered = self.device.raw_formats();
         let best = READABLE.iter().map(|(code, ..)| *code).find(|code| offered.contains(code));
-        if let Some(best) = best.filter(|best| *best != raw.fourcc)
-            && readable(raw.fourcc).is_none_or(|(format, _)| format != PixelFormat::Nv12)
-        {
-            raw = self.device.set_raw(best)?;
-        }
+        let wanted = best.filter(|_| !nv12).unwrap_or(raw.fourcc);
+        let raw = if readable(wanted).is_some() { self.device.set_raw(wanted)? } else { raw };
         raw.check().map(|()| raw)
     }
 

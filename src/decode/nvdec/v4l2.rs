@@ -4,8 +4,10 @@
 //! That side was read in NVIDIA's headers and samples and has run on no board.
 
 use super::device::{Device, Done, Fault, Queue, Raw, RawPlanes, Rect, Taken, characters, readable};
+use super::surfaces::Surfaces;
 use super::system::{Exported, File, Library, Mapping, PLANES, c_path, zeroed};
 use super::uapi::*;
+use crate::handover::PixelFormat;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -42,6 +44,8 @@ struct V4l2 {
     coded: Vec<Memory>,
     raw: Vec<Memory>,
     format: Raw,
+    /// NVIDIA's pictures, which lie in blocks, and what is to be shown of them.
+    surfaces: Option<(Surfaces, Rect)>,
     file: File,
     name: String,
     planar: bool,
@@ -98,10 +102,8 @@ impl V4l2 {
             let allowed = "a V4L2 memory-to-memory decoder (v4l2-ctl --list-devices)".to_owned();
             return Err(Fault::Unfit { got: name, allowed });
         }
-        let device = Self { coded: Vec::new(), raw: Vec::new(), format: Raw::default(), file, name, planar };
-        let mut wish = Subscription { kind: EVENT_SOURCE_CHANGE, ..zeroed() };
-        device.call(&SUBSCRIBE_EVENT, &mut wish)?;
-        Ok(device)
+        let surfaces = file.by_library().then(Surfaces::open).transpose()?.map(|surfaces| (surfaces, Rect::default()));
+        Ok(Self { coded: Vec::new(), raw: Vec::new(), format: Raw::default(), surfaces, file, name, planar })
     }
 
     fn call<T: Plain>(&self, call: &Call<T>, argument: &mut T) -> Result<(), Fault> {
@@ -144,7 +146,13 @@ impl V4l2 {
         if strides[0] == 0 {
             strides[0] = width;
         }
-        Raw { fourcc, height, strides, visible: self.visible(width, height) }
+        let visible = self.visible(width, height);
+        if self.surfaces.is_some() {
+            // What comes out of them is the visible part alone.
+            let Rect { width, height, .. } = visible;
+            return Raw { fourcc, height, strides: [width, width, 0], visible };
+        }
+        Raw { fourcc, height, strides, visible }
     }
 
     /// What is to be shown of pictures of this size.
@@ -179,17 +187,17 @@ impl V4l2 {
             single.to_vec()
         };
         let mut memory = Memory { planes: Vec::new(), exported: None };
-        for (plane, (length, offset)) in planes.into_iter().enumerate() {
-            let exported = self.file.by_library().then(|| self.export(queue, index, plane as u32)).transpose()?;
-            memory.planes.push(self.file.map(exported.as_ref(), length, offset).map_err(failed)?);
-            if plane == 0 {
-                memory.exported = exported;
-            }
+        if self.surfaces.is_some() {
+            memory.exported = Some(self.export(queue, index, 0)?);
+        }
+        if self.surfaces.is_none() || queue == Queue::Coded {
+            let map = |(length, offset)| self.file.map(memory.exported.as_ref(), length, offset).map_err(failed);
+            memory.planes = planes.into_iter().map(map).collect::<Result<_, _>>()?;
         }
         Ok(memory)
     }
 
-    /// NVIDIA's buffers are mapped through files of their own.
+    /// A buffer as a file: by it NVIDIA's are mapped, and known to its other libraries.
     fn export(&self, queue: Queue, index: u32, plane: u32) -> Result<Exported, Fault> {
         let mut export = Export { kind: self.kind(queue), index, plane, ..zeroed() };
         self.call(&EXPBUF, &mut export)?;
@@ -233,6 +241,8 @@ impl Device for V4l2 {
     }
 
     fn set_coding(&mut self, coding: u32, bytes: u32) -> Result<u32, Fault> {
+        let mut wish = Subscription { kind: EVENT_SOURCE_CHANGE, ..zeroed() };
+        self.call(&SUBSCRIBE_EVENT, &mut wish)?;
         let mut format = Format { kind: self.kind(Queue::Coded), ..zeroed() };
         let words = &mut format.words;
         // The size is a hint from which some drivers reckon the largest access unit.
@@ -259,7 +269,10 @@ impl Device for V4l2 {
     }
 
     fn raw(&mut self) -> Result<Raw, Fault> {
-        Ok(self.understood(&self.format(Queue::Raw)?))
+        let raw = self.understood(&self.format(Queue::Raw)?);
+        // The part that is cut out of a surface begins at its corner.
+        let visible = if self.surfaces.is_some() { Rect { left: 0, top: 0, ..raw.visible } } else { raw.visible };
+        Ok(Raw { visible, ..raw })
     }
 
     fn set_raw(&mut self, fourcc: u32) -> Result<Raw, Fault> {
@@ -267,6 +280,10 @@ impl Device for V4l2 {
         format.words[2] = fourcc;
         self.call(&S_FMT, &mut format)?;
         self.format = self.understood(&format);
+        if let Some((_, visible)) = &mut self.surfaces {
+            *visible = self.format.visible;
+            (self.format.visible.left, self.format.visible.top) = (0, 0);
+        }
         Ok(self.format)
     }
 
@@ -332,6 +349,15 @@ impl Device for V4l2 {
     }
 
     fn picture(&mut self, index: u32) -> Result<RawPlanes<'_>, Fault> {
+        if let Some((surfaces, visible)) = &mut self.surfaces {
+            let buffer = self.raw.get(index as usize).and_then(|memory| memory.exported.as_ref());
+            let nv12 = readable(self.format.fourcc).is_some_and(|(format, _)| format == PixelFormat::Nv12);
+            let Some(buffer) = buffer.filter(|_| nv12) else {
+                let got = format!("pictures as {}", characters(self.format.fourcc));
+                return Err(Fault::Unfit { got, allowed: "NM12 from NVIDIA's decoder".to_owned() });
+            };
+            return surfaces.picture(buffer, *visible);
+        }
         let mut planes: [&[u8]; PLANES] = [&[]; PLANES];
         let memory = self.raw.get(index as usize).map_or(&[][..], |memory| &memory.planes);
         planes.iter_mut().zip(memory).for_each(|(plane, memory)| *plane = memory.bytes());
