@@ -44,6 +44,9 @@ struct InFlight {
     unit: u64,
     presentation: i64,
     colour: Colour,
+    /// Others may refer to it.
+    referred: bool,
+    /// Pictures shown since it was handed over.
     passed: u32,
 }
 
@@ -72,7 +75,7 @@ struct Book {
     told: Vec<u64>,
     /// Presentation times are not in display order.
     misled: bool,
-    /// The device called a picture damaged.
+    /// A picture to which others refer is damaged or missing.
     damaged: bool,
 }
 
@@ -187,23 +190,30 @@ impl Nvdec {
         Ok(())
     }
 
-    /// Ends the run of pictures that refer to each other; with `show`, those that the device still holds are shown first.
-    fn close(&mut self, show: bool, out: &mut dyn FnMut(Outcome<'_>)) {
+    /// Ends the run of pictures that refer to each other: the device gives out what it holds and forgets everything. What it gives
+    /// out is shown unless it may refer to a damaged picture.
+    fn close(&mut self, out: &mut dyn FnMut(Outcome<'_>)) {
         if !std::mem::take(&mut self.ready) && self.book.in_flight.is_empty() {
             return;
         }
         self.began = None;
-        let Some(session) = &mut self.session else { return self.book.give_up(GapReason::Corrupt, out) };
         let book = &mut self.book;
-        let drained =
-            if show && !book.in_flight.is_empty() { session.drain(&mut |got| book.take(got, out)) } else { Ok(()) };
-        let reason = if show { GapReason::Corrupt } else { GapReason::NoReference };
-        book.give_up(reason, out);
-        book.damaged = false;
-        if let Err(fault) = drained.and_then(|()| session.reset()) {
-            tracing::warn!("{}: {fault}; it is opened again at the next key picture", session.name());
-            self.session = None;
+        if let Some(session) = &mut self.session {
+            let drained = if book.in_flight.is_empty() && !book.damaged {
+                Ok(())
+            } else {
+                session.drain(&mut |got| book.take(got, out))
+            };
+            if let Err(fault) = drained.and_then(|()| session.reset()) {
+                tracing::warn!("{}: {fault}; it is opened again at the next key picture", session.name());
+                self.session = None;
+            }
         }
+        for entry in book.in_flight.drain(..) {
+            let reason = if book.damaged { GapReason::NoReference } else { GapReason::Corrupt };
+            out(Outcome::Lost { unit: entry.unit, reason });
+        }
+        book.damaged = false;
     }
 }
 
@@ -228,7 +238,7 @@ impl Book {
         };
         let entry = self.in_flight.remove(at);
         let Got::Picture { raw, format, planes, .. } = got else {
-            self.damaged = true;
+            self.damaged |= entry.referred;
             return out(Outcome::Lost { unit: stamp, reason: GapReason::Corrupt });
         };
         self.pass(&entry, out);
@@ -243,7 +253,7 @@ impl Book {
 
     /// A picture is shown: those that should have come before it will not come.
     fn pass(&mut self, shown: &InFlight, out: &mut dyn FnMut(Outcome<'_>)) {
-        let (misled, told) = (self.misled, &mut self.told);
+        let (misled, told, damaged) = (self.misled, &mut self.told, &mut self.damaged);
         self.in_flight.retain_mut(|other| {
             other.passed += 1;
             let overdue = !misled && other.unit < shown.unit && other.presentation < shown.presentation;
@@ -253,16 +263,11 @@ impl Book {
                     told.remove(0);
                 }
                 told.push(other.unit);
+                *damaged |= other.referred;
                 out(Outcome::Lost { unit: other.unit, reason: GapReason::Corrupt });
             }
             !swallowed
         });
-    }
-
-    fn give_up(&mut self, reason: GapReason, out: &mut dyn FnMut(Outcome<'_>)) {
-        for entry in self.in_flight.drain(..) {
-            out(Outcome::Lost { unit: entry.unit, reason });
-        }
     }
 }
 
@@ -276,12 +281,12 @@ impl Decoder for Nvdec {
         let head = match self.reader.read(&unit.data, unit.key) {
             Ok(head) => head,
             Err(error) => {
-                self.close(true, out);
+                self.close(out);
                 return Err(error);
             }
         };
         if lost > 0 && self.ready {
-            self.close(true, out);
+            self.close(out);
         }
         let Some(head) = head else {
             out(Outcome::Lost { unit: number, reason: GapReason::NoReference });
@@ -290,7 +295,7 @@ impl Decoder for Nvdec {
         let room = self.session.as_ref().map_or(usize::MAX, Session::coded_bytes);
         let whole = self.is_whole(&head, lost);
         if !whole || unit.data.len() > room {
-            self.close(true, out);
+            self.close(out);
             let what = if whole { "it is larger than the device's buffers" } else { "packets of it were lost" };
             return Err(DecodeError::corrupt(self.codec, what));
         }
@@ -302,23 +307,23 @@ impl Decoder for Nvdec {
             out(Outcome::Lost { unit: number, reason: GapReason::NoReference });
             return Ok(());
         }
-        let (presentation, colour) = (unit.presentation, head.colour);
-        let entry = InFlight { unit: number, presentation, colour, passed: 0 };
+        let Head { colour, referred, .. } = head;
+        let entry = InFlight { unit: number, presentation: unit.presentation, colour, referred, passed: 0 };
         let result = self.run(&unit.data, entry, out);
         if let Err(fault) = result {
             // Its own outcome is this error.
             self.book.in_flight.retain(|other| other.unit != number);
             self.session = None;
-            self.close(false, out);
+            self.close(out);
             return Err(failed(&fault));
         }
         if self.book.damaged {
-            self.close(false, out);
+            self.close(out);
         }
         Ok(())
     }
 
     fn flush(&mut self, out: &mut dyn FnMut(Outcome<'_>)) {
-        self.close(true, out);
+        self.close(out);
     }
 }

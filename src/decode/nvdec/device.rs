@@ -167,7 +167,8 @@ impl Raw {
         }
         let (right, bottom) = (left.checked_add(width), top.checked_add(height));
         let stride = self.strides[0];
-        if stride > 1 << 16 || self.height > 1 << 16 || right > Some(stride) || bottom > Some(self.height) {
+        let outside = |end: Option<u32>, room: u32| room > 1 << 16 || end.is_none_or(|end| end > room);
+        if outside(right, stride) || outside(bottom, self.height) {
             let got =
                 format!("pictures of {width}x{height} at {left},{top} in rows of {stride} bytes, {} rows", self.height);
             return unfit(got, "what is shown lies inside the rows");
@@ -207,11 +208,10 @@ impl Raw {
                 (_, PixelFormat::Nv12) => continue,
                 _ => (top / 2 * stride + left / 2, width.div_ceil(2), height.div_ceil(2)),
             };
-            let bytes = bytes.get(at..)?;
-            if row > stride || bytes.len() < (rows - 1) * stride + row {
+            if row > stride {
                 return None;
             }
-            cropped[index] = (bytes, stride);
+            cropped[index] = (bytes.get(at..at + (rows - 1) * stride + row)?, stride);
         }
         Some((format, cropped))
     }

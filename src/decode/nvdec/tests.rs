@@ -23,10 +23,12 @@ struct Unit {
     size: (u8, u8),
     key: bool,
     shown: u8,
+    /// Its presentation time says that it is shown in the order of decoding.
+    lies: bool,
     lost: u32,
 }
 
-const KEY: Unit = Unit { kind: PICTURE, size: (4, 3), key: true, shown: 0, lost: 0 };
+const KEY: Unit = Unit { kind: PICTURE, size: (4, 3), key: true, shown: 0, lies: false, lost: 0 };
 const NEXT: Unit = Unit { key: false, ..KEY };
 
 impl Bench {
@@ -49,7 +51,7 @@ impl Bench {
                 key: unit.key,
                 packets_lost: unit.lost,
                 restart: false,
-                presentation: if unit.shown == 0 { self.number as i64 } else { unit.shown.into() },
+                presentation: if unit.shown == 0 || unit.lies { self.number as i64 } else { unit.shown.into() },
                 stamp: Stamp { frame: self.number, ..Stamp::default() },
             };
             self.number += 1;
@@ -99,7 +101,8 @@ fn tell(told: &mut String, outcome: &Outcome<'_>) {
 fn each_picture_comes_with_its_own_access_unit_and_without_delay() {
     let mut bench = Bench::new(|_| ());
     assert_eq!(bench.run([KEY, NEXT, NEXT, KEY, NEXT]), "0 1 2 3 4");
-    assert_eq!(bench.device.state().waited, Duration::ZERO);
+    // The first picture waits for its buffers.
+    assert!(bench.device.state().waited <= Duration::from_millis(10));
     assert_eq!(bench.flush(), "");
 }
 
@@ -197,29 +200,21 @@ fn a_damaged_picture_is_counted_and_ends_what_refers_to_it() {
 }
 
 #[test]
-fn a_picture_that_never_comes_is_told_when_a_later_one_is_shown() {
+fn a_picture_that_never_comes_is_told_with_what_refers_to_it() {
     let swallowed = Unit { kind: SWALLOWED, ..NEXT };
     let mut bench = Bench::new(|_| ());
-    assert_eq!(bench.run([KEY, swallowed, NEXT, NEXT]), "0 1x 2 3");
+    assert_eq!(bench.run([KEY, swallowed, NEXT, NEXT, KEY, NEXT]), "0 1x 2? 3? 4 5");
 }
 
 #[test]
-fn presentation_times_that_lie_cost_few_pictures() {
-    // Shown as 0 2 1 4 3 …, stamped as if in the order of decoding.
-    let device = |state: &mut State| state.holds = 0;
-    let mut bench = Bench::new(device);
-    bench.run([KEY]);
-    let mut book = Book { told: vec![7], ..Book::default() };
-    let raw = device::Raw::default();
-    book.take(Got::Picture { stamp: 7, raw: &raw, format: PixelFormat::Nv12, planes: [(&[], 0); 3] }, &mut |_| ());
-    assert!(book.misled, "a picture told lost came after all");
-    let flying = |unit, presentation| InFlight { unit, presentation, colour: Colour::default(), passed: 0 };
-    book.in_flight = vec![flying(8, 8), flying(9, 9)];
-    let mut told = String::new();
-    book.take(Got::Picture { stamp: 9, raw: &raw, format: PixelFormat::Nv12, planes: [(&[], 0); 3] }, &mut |outcome| {
-        tell(&mut told, &outcome)
-    });
-    assert_eq!((told.as_str(), book.in_flight.len()), ("9 ", 1));
+fn presentation_times_in_decoding_order_cost_one_run_of_pictures() {
+    // Shown as 0 2 1, 3 5 4, ... but all stamped as if shown in the order of decoding: picture 1 seems to be missing when 2 comes.
+    let order = [1, 3, 2, 4, 6, 5, 7, 9, 8, 10, 12, 11];
+    let units = order.iter().enumerate().map(|(at, shown)| Unit { key: at % 3 == 0, shown: *shown, lies: true, ..KEY });
+    let mut bench = Bench::new(|state| (state.holds, state.reorders) = (1, true));
+    let told = bench.run(units);
+    let later = told.split_once("6 ").expect("a second run").1;
+    assert!(!later.contains(['x', '?']), "{told}");
 }
 
 #[test]
