@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of an FWHT frame's header, and where in it flags and the size of the rest stand.
 const HEADER: usize = 44;
@@ -79,7 +79,7 @@ fn decode(device: &Path, film: &str, out: &str, faults: &[&str]) -> Result<(), B
     let mut front = front(&ledger).try_coding(device, b"FWHT");
     let mut out = BufWriter::new(File::create(out)?);
     let mut told = Told::default();
-    let began = Instant::now();
+    let (began, mut longest) = (Instant::now(), Duration::ZERO);
     for (number, (unit, key)) in units(&film).into_iter().enumerate() {
         if fault("stand", number) {
             println!("standing");
@@ -101,7 +101,11 @@ fn decode(device: &Path, film: &str, out: &str, faults: &[&str]) -> Result<(), B
             presentation: number as i64,
             stamp,
         };
-        if let Err(error) = front.decode(&unit, &mut |frame| told.take(&frame, &mut out)) {
+        told.handed_over = number as u64;
+        let start = Instant::now();
+        let result = front.decode(&unit, &mut |frame| told.take(&frame, &mut out));
+        longest = longest.max(start.elapsed());
+        if let Err(error) = result {
             println!("unit {number}: {error}");
         }
     }
@@ -112,7 +116,9 @@ fn decode(device: &Path, film: &str, out: &str, faults: &[&str]) -> Result<(), B
     }
     println!("frames {}", told.frames.join(" "));
     println!("gaps {}", told.gaps.join(", "));
-    println!("{} pictures in {} ms", told.frames.len(), began.elapsed().as_millis());
+    let (pictures, late) = (told.frames.len(), told.late);
+    let (all, longest) = (began.elapsed().as_millis(), longest.as_millis());
+    println!("{pictures} pictures in {all} ms, {longest} ms at most; {late} came after their own access unit's turn");
     Ok(())
 }
 
@@ -120,6 +126,8 @@ fn decode(device: &Path, film: &str, out: &str, faults: &[&str]) -> Result<(), B
 struct Told {
     frames: Vec<String>,
     gaps: Vec<String>,
+    handed_over: u64,
+    late: u32,
 }
 
 impl Told {
@@ -127,6 +135,7 @@ impl Told {
         for gap in frame.gaps.iter() {
             self.gaps.push(format!("{}-{} {:?}", gap.first, gap.last, gap.reason));
         }
+        self.late += u32::from(frame.stamp.frame < self.handed_over);
         // The capture time is that of its own access unit.
         let own = frame.stamp.captured == WallTime(frame.stamp.frame as i64);
         self.frames.push(format!("{}{}", frame.stamp.frame, if own { "" } else { "!" }));

@@ -38,7 +38,6 @@ encode() {
         --stream-to-hdr="$1.hdr" >/dev/null 2>&1
     v4l2-ctl -d "$decoder" --set-fmt-video-out=width="$2",height="$3",pixelformat=FWHT --set-fmt-video=pixelformat=NV12 --stream-mmap \
         --stream-out-mmap --stream-from-hdr="$1.hdr" --stream-to="$1.ref" >/dev/null 2>&1
-    ls -l "$1".* | sed 's/^/note    /'
 }
 
 # decode FILM [FAULT...]: ours, into /tmp/out and /tmp/said.
@@ -76,6 +75,8 @@ for multiplanar in 0 1; do
 
     decode large.fwht && cmp out large.ref >>said 2>&1 && grep -q "^frames 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19$" said
     told "20 pictures, each its own access unit's, byte for byte as v4l2-ctl decodes them"
+    grep -q "; 0 came after" said
+    told "each comes while its own access unit is handed over"
     grep "pictures in" said | sed 's/^/note    /'
     decode small.fwht && cmp out small.ref >>said 2>&1
     told "a size that is no multiple of anything is cropped as v4l2-ctl crops it"
