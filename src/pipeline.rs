@@ -11,7 +11,7 @@ pub use urgency::{Refused, Urgency};
 
 use crate::act::{ActError, GpioPin, Pin, RecordedPin};
 use crate::config::{self, Config};
-use crate::decode::Decode;
+use crate::decode::{Decode, DecodeError};
 use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
 use crate::infer::InferError;
 use crate::ledger::Ledger;
@@ -53,6 +53,9 @@ pub enum PipelineError {
     /// The model's heads cannot be decoded.
     #[error(transparent)]
     Pose(#[from] PoseError),
+    /// What shall decode is not there.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// A zone is wrong.
     #[error(transparent)]
     Zones(#[from] ZoneError),
@@ -157,6 +160,7 @@ impl Daemon {
             Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), &told)
         };
         let tracking = lent(urgency, open).inspect_err(|error| net.set_opening(&error.to_string()))?;
+        let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock).by(&config.decode)?;
         let (engine, precision) = (tracking.engine(), tracking.precision());
         progress("starting the sinks");
         let info = file_info(&config.arena, contract, &config.zones);
@@ -188,7 +192,6 @@ impl Daemon {
             precision,
             became: tracking.became(),
         };
-        let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
         daemon.spawn("decode", threads::decode(&daemon, decode, Arc::clone(&ledger)))?;
         daemon.spawn("source", threads::source(&daemon, config.camera.clone(), clock, ledger, stopped))?;

@@ -98,6 +98,7 @@ pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
                 backoff_max: Duration::from_secs(5),
             },
             model: config::Model::default(),
+            decode: config::Decoding::default(),
             tracker: config::Tracker::default(),
             zones: Vec::new(),
             rules: Vec::new(),
