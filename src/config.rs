@@ -2,12 +2,14 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod decoding;
 mod gpio;
 mod harvest;
 mod process;
 mod section;
 mod written;
 
+pub use decoding::{DecodeEngine, Decoding};
 pub use gpio::{Gpio, GpioLine};
 pub use harvest::{Doubts, Harvest};
 pub use process::{Process, REALTIME_PRIORITY_MAX};
@@ -24,6 +26,8 @@ pub struct Config {
     pub arena: String,
     /// Where pictures come from.
     pub camera: Camera,
+    /// What decodes pictures.
+    pub decode: Decoding,
     /// What finds the animals.
     pub model: Model,
     /// The tracker.

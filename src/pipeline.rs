@@ -11,7 +11,7 @@ pub use urgency::{Refused, Urgency};
 
 use crate::act::{ActError, GpioPin, Pin, RecordedPin};
 use crate::config::{self, Config};
-use crate::decode::Decode;
+use crate::decode::{Decode, DecodeError};
 use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
 use crate::infer::InferError;
 use crate::ledger::Ledger;
@@ -19,7 +19,7 @@ use crate::model::{Contract, ModelError, Precision};
 use crate::pose::PoseError;
 use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
-use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink};
+use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink, MOST_HELD};
 use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
 use crate::sink::wire::{CameraReport, Names};
 use crate::source::SourceError;
@@ -36,6 +36,11 @@ const UNITS_WAITING: usize = 64;
 /// Frame buffers: one in the decoder, one in the slot, one being tracked, two for viewers of the live page, three for the harvest.
 pub const FRAME_BUFFERS: usize = 8;
 
+/// Frame buffers of a line so configured: the harvest holds some pictures until their frames are settled.
+pub fn frame_buffers(config: &Config) -> usize {
+    FRAME_BUFFERS + if config.harvest.is_some() { MOST_HELD } else { 0 }
+}
+
 /// Why a daemon could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
@@ -48,6 +53,9 @@ pub enum PipelineError {
     /// The model's heads cannot be decoded.
     #[error(transparent)]
     Pose(#[from] PoseError),
+    /// What shall decode is not there.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// A zone is wrong.
     #[error(transparent)]
     Zones(#[from] ZoneError),
@@ -152,11 +160,14 @@ impl Daemon {
             Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), &told)
         };
         let tracking = lent(urgency, open).inspect_err(|error| net.set_opening(&error.to_string()))?;
+        let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock).by(&config.decode)?;
         let (engine, precision) = (tracking.engine(), tracking.precision());
         progress("starting the sinks");
         let info = file_info(&config.arena, contract, &config.zones);
         let harvest = match &config.harvest {
-            Some(harvest) => Some(Arc::new(HarvestSink::start(harvest, &info, Arc::clone(&ledger))?)),
+            Some(harvest) => {
+                Some(Arc::new(HarvestSink::start(harvest, config.tracker.settle, &info, Arc::clone(&ledger))?))
+            }
             None => None,
         };
         let files = match &config.files {
@@ -181,7 +192,6 @@ impl Daemon {
             precision,
             became: tracking.became(),
         };
-        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
         daemon.spawn("decode", threads::decode(&daemon, decode, Arc::clone(&ledger)))?;
         daemon.spawn("source", threads::source(&daemon, config.camera.clone(), clock, ledger, stopped))?;

@@ -82,6 +82,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
             backoff_max: Duration::from_secs(5),
         },
         model: args.engine.meant(),
+        decode: config::Decoding::default(),
         tracker: config::Tracker::default(),
         zones: super::demo::zones(),
         rules: vec![super::demo::rule()],

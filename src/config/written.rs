@@ -73,6 +73,7 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     if camera.is_none() {
         top.complain("camera", "is missing; write a table [camera] with its url");
     }
+    let decode = top.section("decode", decoding::read).unwrap_or_default();
     let model = top.section("model", read_model).unwrap_or_default();
     let tracker = top.section("tracker", read_tracker).unwrap_or_default();
     let zones: Vec<_> = top.list("zone", crate::handover::MAX_ZONES, read_zone).into_iter().flatten().collect();
@@ -89,6 +90,7 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     Some(Config {
         arena: arena?,
         camera: camera??,
+        decode,
         model,
         tracker,
         zones,
@@ -378,7 +380,7 @@ mod tests {
                 "camera.stall_ms: got 0; allowed: a whole number from 200 to 60000",
                 "camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
                 "web.listen: got 80; allowed: text in quotes",
-                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, gpio, mqtt, files, web, harvest, process",
+                "colour: is not a key here; allowed: arena, camera, decode, model, tracker, zone, rule, gpio, mqtt, files, web, harvest, process",
             ]
         );
     }
