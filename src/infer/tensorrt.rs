@@ -3,7 +3,10 @@
 pub mod cache;
 #[cfg(feature = "tensorrt")]
 mod ffi;
+#[cfg(feature = "tensorrt")]
+pub use ffi::GpuInput;
 pub mod library;
+pub mod picture;
 mod progress;
 
 pub use progress::Pace;

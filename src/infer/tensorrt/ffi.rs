@@ -1,6 +1,10 @@
 //! The C interface of shim.h: the one file that speaks to TensorRT, and therefore the one that may be `unsafe`.
 #![allow(unsafe_code)]
 
+mod input;
+
+pub use input::GpuInput;
+
 use super::library::{About, BuildOptions, Fault, Library, Session, Step, Tensor};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
