@@ -23,12 +23,11 @@ mod tensorrt {
             println!("cargo:rerun-if-changed={SOURCES}/{file}");
         }
         println!("cargo:rerun-if-env-changed=TENSORRT_INCLUDE_DIR");
+        // The tests' libraries: nothing of them is linked into the program, which never names them. Their numbers are those of a GPU
+        // that was told not to fuse multiplication and addition.
+        let stand_ins = ["stand_in.c", "stand_in_driver.c"].map(|file| format!("{SOURCES}/{file}"));
+        cc::Build::new().files(stand_ins).flag("-ffp-contract=off").opt_level(2).compile("arenad_stand_ins");
         cc::Build::new().cpp(true).std("c++17").file(format!("{SOURCES}/input.cpp")).compile("arenad_input");
-        // The tests' libraries: nothing of them is linked into the program, which never names them. The driver's numbers are those of
-        // a GPU that was told not to fuse multiplication and addition.
-        cc::Build::new().file(format!("{SOURCES}/stand_in.c")).include(SOURCES).compile("arenad_trt_stand_in");
-        let driver = format!("{SOURCES}/stand_in_driver.c");
-        cc::Build::new().file(driver).flag("-ffp-contract=off").opt_level(2).compile("arenad_stand_in_driver");
         let mut done = Vec::new();
         for folder in folders() {
             println!("cargo:rerun-if-changed={}", folder.join("NvInferVersion.h").display());

@@ -17,7 +17,7 @@ mod run;
 mod service;
 mod track;
 
-use arenad::config::{self, EngineChoice, PrecisionChoice};
+use arenad::config::{self, EngineChoice, PrecisionChoice, PreprocessChoice};
 use clap::{Parser, Subcommand};
 use std::fmt;
 use std::path::PathBuf;
@@ -112,6 +112,9 @@ pub struct RunnerArgs {
     /// Where engines that TensorRT built are kept.
     #[arg(long, value_name = "FOLDER", default_value = "/var/cache/arenad")]
     engine_cache: PathBuf,
+    /// What fills the model's input: auto (the GPU with TensorRT, else the CPU) or cpu.
+    #[arg(long, default_value = "auto", value_parser = preprocess)]
+    preprocess: PreprocessChoice,
     /// Threads of the engine.
     #[arg(long, default_value_t = 2, value_parser = threads)]
     threads: usize,
@@ -126,6 +129,7 @@ impl RunnerArgs {
             library: self.onnxruntime_library.clone(),
             tensorrt_folder: self.tensorrt_folder.clone(),
             engine_cache: self.engine_cache.clone(),
+            preprocess: self.preprocess,
             ..config::Model::default()
         }
     }
@@ -182,6 +186,12 @@ fn engine(text: &str) -> Result<EngineChoice, String> {
 fn precision(text: &str) -> Result<PrecisionChoice, String> {
     let found = PrecisionChoice::WORDS.iter().find(|(word, _)| *word == text);
     found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, fp32, fp16, int8, u8".to_owned())
+}
+
+/// Reads `--preprocess`.
+fn preprocess(text: &str) -> Result<PreprocessChoice, String> {
+    let found = PreprocessChoice::WORDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, cpu".to_owned())
 }
 
 /// Reads `--threads`.

@@ -106,6 +106,8 @@ pub struct Model {
     pub tensorrt_folder: Option<PathBuf>,
     /// Where engines that TensorRT built are kept.
     pub engine_cache: PathBuf,
+    /// What fills the model's input.
+    pub preprocess: PreprocessChoice,
     /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
     pub coats: Option<PathBuf>,
 }
@@ -121,6 +123,7 @@ impl Default for Model {
             library: None,
             tensorrt_folder: None,
             engine_cache: PathBuf::from("/var/cache/arenad"),
+            preprocess: PreprocessChoice::Auto,
             coats: None,
         }
     }
@@ -145,6 +148,20 @@ impl PrecisionChoice {
     /// Each with its word.
     pub const WORDS: [(&'static str, Self); 5] =
         [("auto", Self::Auto), ("fp32", Self::Fp32), ("fp16", Self::Fp16), ("int8", Self::Int8), ("u8", Self::U8)];
+}
+
+/// What fills the model's input from a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreprocessChoice {
+    /// The GPU where the engine is TensorRT and the frame is NV12 or I420, else the CPU.
+    Auto,
+    /// The CPU, always.
+    Cpu,
+}
+
+impl PreprocessChoice {
+    /// Each with its word.
+    pub const WORDS: [(&'static str, Self); 2] = [("auto", Self::Auto), ("cpu", Self::Cpu)];
 }
 
 /// What runs the model.

@@ -5,8 +5,10 @@ pub mod onnxruntime;
 pub mod recorded;
 pub mod tensorrt;
 
-use crate::config::{self, EngineChoice, PrecisionChoice};
+use crate::config::{self, EngineChoice, PrecisionChoice, PreprocessChoice};
+use crate::handover::Frame;
 use crate::model::{Contract, ModelError, Precision, Weights};
+use crate::space::{Letterbox, Window};
 use std::path::PathBuf;
 
 /// One output of the model, checked against the contract when the engine was opened.
@@ -74,6 +76,17 @@ pub trait Engine: Send {
 
     /// Runs the model once. `input` is row-major NCHW (batch 1) as the contract says; the heads stay valid until the next run.
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError>;
+
+    /// Takes a window of a frame as its next input, where it fills its input itself, and says where the window lies in it.
+    /// `None`: it wants the numbers, from `preprocess`.
+    fn see(&mut self, _frame: &Frame, _window: Window) -> Result<Option<Letterbox>, InferError> {
+        Ok(None)
+    }
+
+    /// Runs the model once on what `see` took.
+    fn run_seen(&mut self) -> Result<&Heads, InferError> {
+        Err(InferError::Run { engine: self.name(), what: "it took no frame".to_owned() })
+    }
 }
 
 /// [`open_told`], with its progress in the log.
@@ -108,6 +121,7 @@ pub fn open_told(
             cache: &wanted.engine_cache,
             // The file's own numbers were asked for, or FP16 for what is not INT8.
             fp16: wanted.precision == PrecisionChoice::Fp16 || weights.precision == Precision::Int8,
+            pictures: wanted.preprocess == PreprocessChoice::Auto,
             pace: tensorrt::Pace::default(),
         };
         Ok(Box::new(tensorrt::TensorRt::open(contract, weights, settings, progress)?))

@@ -4,7 +4,7 @@ use super::progress::Progress;
 use super::results::{Results, created};
 use super::run::{arena_contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
-use arenad::config::{self, Camera, Config, Transport};
+use arenad::config::{self, Camera, Config, PreprocessChoice, Transport};
 use arenad::decode::Decode;
 use arenad::handover::{Delivery, Frame, Scene};
 use arenad::ledger::Ledger;
@@ -120,7 +120,12 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     let library = typed.library.or(config.model.library);
     let tensorrt_folder = typed.tensorrt_folder.or(config.model.tensorrt_folder);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, coats, library, tensorrt_folder, full_frame_every, ..typed };
+    // Where the option says nothing of its own, the file decides.
+    let preprocess = match typed.preprocess {
+        PreprocessChoice::Auto => config.model.preprocess,
+        PreprocessChoice::Cpu => PreprocessChoice::Cpu,
+    };
+    config.model = config::Model { folder, coats, library, tensorrt_folder, full_frame_every, preprocess, ..typed };
     let harvest = config.harvest.take().unwrap_or_default();
     config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)

@@ -219,9 +219,21 @@ fn read_model(mut section: Section<'_>) -> Model {
     let library = section.path("onnxruntime_library");
     let tensorrt_folder = section.path("tensorrt_folder");
     let engine_cache = section.path("engine_cache").unwrap_or_else(|| Model::default().engine_cache);
+    let preprocess = section.choice("preprocess", PreprocessChoice::Auto, &PreprocessChoice::WORDS);
     let coats = section.path("coats");
     section.finish();
-    Model { folder, engine, precision, threads, full_frame_every, library, tensorrt_folder, engine_cache, coats }
+    Model {
+        folder,
+        engine,
+        precision,
+        threads,
+        full_frame_every,
+        library,
+        tensorrt_folder,
+        engine_cache,
+        preprocess,
+        coats,
+    }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -392,6 +404,7 @@ mod tests {
                 "[model]\nfull_frame_every = 0\n",
                 "model.full_frame_every: got 0; allowed: a whole number from 1 to 1000",
             ),
+            ("[model]\npreprocess = \"gpu\"\n", "model.preprocess: got \"gpu\"; allowed: \"auto\", \"cpu\""),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),
             ("[tracker]\nhold_ms = 20000\n", "tracker.hold_ms: got 20000; allowed: a whole number from 0 to 10000"),

@@ -8,14 +8,17 @@ pub use ffi::GpuInput;
 pub mod library;
 pub mod picture;
 mod progress;
+mod seeing;
 
 pub use progress::Pace;
 
 use super::{Engine, Head, Heads, InferError};
-use crate::handover::{Slot, Taken};
+use crate::handover::{Frame, Slot, Taken};
 use crate::model::{Contract, Precision, Weights};
+use crate::space::{Letterbox, Window};
 use cache::{Found, Place};
 use library::{BuildOptions, Fault, Library, Session, Step, Tensor};
+use picture::Pictures;
 use progress::{Progress, Tick};
 use std::fs::File;
 use std::io;
@@ -36,6 +39,8 @@ pub struct Settings<'a> {
     pub cache: &'a Path,
     /// FP16 where it is faster than the file's own numbers.
     pub fp16: bool,
+    /// The GPU makes the input from frames that it can read; else it takes numbers alone.
+    pub pictures: bool,
     /// How a build is spoken of.
     pub pace: Pace,
 }
@@ -48,6 +53,8 @@ pub struct TensorRt {
     /// The session's index of each head.
     outputs: Vec<usize>,
     heads: Heads,
+    /// Nothing where it takes numbers alone.
+    pictures: Option<Pictures>,
     gpu_ms: f32,
 }
 
@@ -76,17 +83,30 @@ impl TensorRt {
         let mut session = opening.session()?;
         let (input, outputs) = bound(session.tensors(), contract).map_err(|what| opening.wrong(what))?;
         session.start().map_err(|fault| opening.explained(fault))?;
+        let pictures = match settings.pictures {
+            true => Some(seeing::opened(session.as_mut(), input, contract)?),
+            false => None,
+        };
         let heads = contract.written.outputs.iter().map(|output| {
             let values = vec![0.0; output.shape.iter().product()];
             Head { name: output.name.clone(), shape: output.shape, values }
         });
         let heads = Heads(heads.collect());
-        Ok(Self { session, precision: weights.precision, input, outputs, heads, gpu_ms: 0.0 })
+        Ok(Self { session, precision: weights.precision, input, outputs, heads, pictures, gpu_ms: 0.0 })
     }
 
-    /// What the last run took on the GPU, copies included.
+    /// What the last run took on the GPU, copies included, and the picture where it came as one.
     pub fn gpu_ms(&self) -> f32 {
         self.gpu_ms
+    }
+
+    /// A run on the input as it is.
+    fn through(&mut self) -> Result<&Heads, InferError> {
+        self.gpu_ms = self.session.run().map_err(failed)?;
+        for (head, tensor) in self.heads.0.iter_mut().zip(&self.outputs) {
+            self.session.take(*tensor, &mut head.values).map_err(failed)?;
+        }
+        Ok(&self.heads)
     }
 }
 
@@ -100,14 +120,25 @@ impl Engine for TensorRt {
     }
 
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
-        let failed = |fault: Fault| InferError::Run { engine: NAME, what: fault.to_string() };
         self.session.put(self.input, input).map_err(failed)?;
-        self.gpu_ms = self.session.run().map_err(failed)?;
-        for (head, tensor) in self.heads.0.iter_mut().zip(&self.outputs) {
-            self.session.take(*tensor, &mut head.values).map_err(failed)?;
-        }
-        Ok(&self.heads)
+        self.through()
     }
+
+    fn see(&mut self, frame: &Frame, window: Window) -> Result<Option<Letterbox>, InferError> {
+        let Some((picture, letterbox)) = self.pictures.and_then(|pictures| pictures.of(frame, window)) else {
+            return Ok(None);
+        };
+        self.session.put_picture(self.input, &picture).map_err(failed)?;
+        Ok(Some(letterbox))
+    }
+
+    fn run_seen(&mut self) -> Result<&Heads, InferError> {
+        self.through()
+    }
+}
+
+fn failed(fault: Fault) -> InferError {
+    InferError::Run { engine: NAME, what: fault.to_string() }
 }
 
 #[cfg(feature = "tensorrt")]

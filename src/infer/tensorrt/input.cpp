@@ -77,7 +77,7 @@ int32_t open(Input& input, const char* ptx, char* gpu, ArenadInputSaid* said) {
     if (error) return input.failed(error, "GPU 0", said);
     input.pictures.reset(new (std::nothrow) Pictures(cuda));
     if (input.pictures == nullptr) return words(said, "no memory");
-    error = input.pictures->open(ptx, device);
+    error = input.pictures->open(ptx);
     return error ? input.failed(error, input.pictures->where, said) : 0;
 }
 

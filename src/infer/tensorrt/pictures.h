@@ -21,12 +21,13 @@ public:
         if (module_ != nullptr) cuda_.ModuleUnload(module_);
     }
 
-    // Loads the kernel. 0, or the driver's error; `where` then says of what.
-    int open(const char* ptx, int device) {
-        int integrated = 0;
-        int error = cuda_.DeviceGetAttribute(&integrated, kIntegrated, device);
-        shared_ = integrated != 0;
+    // Loads the kernel on GPU 0. 0, or the driver's error; `where` then says of what.
+    int open(const char* ptx) {
+        int device = 0, integrated = 0;
         where = "the kernel for pictures";
+        int error = cuda_.DeviceGet(&device, 0);
+        if (!error) error = cuda_.DeviceGetAttribute(&integrated, kIntegrated, device);
+        shared_ = integrated != 0;
         if (!error) error = cuda_.ModuleLoadData(&module_, ptx);
         if (!error) error = cuda_.ModuleGetFunction(&kernel_, module_, "arenad_picture");
         if (error) kernel_ = nullptr;
