@@ -21,6 +21,11 @@ int arenad_stand_in_driver(int shares_memory, int refuses_kernels) {
 static void* host(unsigned long long address) { return (void*)(uintptr_t)(address & ~DEVICE); }
 static unsigned long long device(void* address) { return (unsigned long long)(uintptr_t)address | DEVICE; }
 
+#ifdef ARENAD_PTX // the text of picture.ptx as C (.ci/interop/cuda.ptx.py), to be launched in the place of picture.h
+#define FOLLOW(address) host(address)
+#include ARENAD_PTX
+#endif
+
 int cuInit(unsigned flags) { return flags != 0; }
 int cuDriverGetVersion(int* version) { return *version = 12020, 0; }
 int cuDeviceGetCount(int* count) { return *count = 1, 0; }
@@ -93,6 +98,12 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
     memcpy(&out, arguments[1], sizeof out);
     // The kernel gets device addresses, as a GPU would.
     if ((((uintptr_t)picture.y & (uintptr_t)picture.u & (uintptr_t)picture.v & out) & DEVICE) == 0) return 700;
+#ifdef ARENAD_PTX
+    for (unsigned row = 0; row < grid_y * block_y; ++row)
+        for (unsigned column = 0; column < grid_x * block_x; ++column)
+            arenad_ptx(arguments[0], arguments[1], block_x, block_y, column / block_x, row / block_y, column % block_x, row % block_y);
+    return 0;
+#endif
     picture.y = host((uintptr_t)picture.y);
     picture.u = host((uintptr_t)picture.u);
     picture.v = host((uintptr_t)picture.v);
