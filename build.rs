@@ -17,7 +17,15 @@ mod tensorrt {
 
     pub fn compile() {
         for file in [
-            "shim.h", "shim.cpp", "cuda.h", "picture.h", "pictures.h", "input.h", "input.cpp", "stand_in.c", "stand_in_driver.c",
+            "shim.h",
+            "shim.cpp",
+            "cuda.h",
+            "picture.h",
+            "pictures.h",
+            "input.h",
+            "input.cpp",
+            "stand_in.c",
+            "stand_in_driver.c",
             "stub/cuda_runtime_api.h",
         ] {
             println!("cargo:rerun-if-changed={SOURCES}/{file}");

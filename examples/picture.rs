@@ -31,7 +31,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    println!("{}, open after {:.0} ms; {runs} runs each; bars: {STEPS_MAX}/255, {BAR}", input.gpu(), ms(began.elapsed()));
+    println!(
+        "{}, open after {:.0} ms; {runs} runs each; bars: {STEPS_MAX}/255, {BAR}",
+        input.gpu(),
+        ms(began.elapsed())
+    );
     println!(
         "{:<12}{:<7}{:<16}{:>10}{:>14}{:>12}{:>12}{:>12}",
         "size", "format", "colour", "most /255", "median ms", "p99 ms", "on GPU ms", "CPU ms"

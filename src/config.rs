@@ -5,12 +5,14 @@
 mod gpio;
 mod harvest;
 mod process;
+pub mod providers;
 mod section;
 mod written;
 
 pub use gpio::{Gpio, GpioLine};
 pub use harvest::{Doubts, Harvest};
 pub use process::{Process, REALTIME_PRIORITY_MAX};
+pub use providers::Provider;
 pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
 
 use std::net::SocketAddr;
@@ -102,6 +104,8 @@ pub struct Model {
     pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
+    /// What ONNX Runtime runs it on, in this order.
+    pub providers: Vec<Provider>,
     /// The folder of TensorRT's libraries; `None` leaves it to the loader.
     pub tensorrt_folder: Option<PathBuf>,
     /// Where engines that TensorRT built are kept.
@@ -121,6 +125,7 @@ impl Default for Model {
             threads: 2,
             full_frame_every: 1,
             library: None,
+            providers: vec![Provider::Cpu],
             tensorrt_folder: None,
             engine_cache: PathBuf::from("/var/cache/arenad"),
             preprocess: PreprocessChoice::Auto,

@@ -54,12 +54,13 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         }
     }
     times.line = began.elapsed();
-    let engine = (tracking.engine(), tracking.precision());
-    if args.json {
-        times.print_json(engine, args.engine.runner.threads)
-    } else {
-        times.print_table(engine, args.engine.runner.threads)
-    }
+    let run = RunBy {
+        engine: tracking.engine(),
+        precision: tracking.precision(),
+        preprocess: tracking.preprocessed_by(),
+        threads: args.engine.runner.threads,
+    };
+    if args.json { times.print_json(run) } else { times.print_table(run) }
     Ok(())
 }
 
@@ -116,6 +117,14 @@ fn film(frames: u64) -> Result<Vec<AccessUnit>, Failure> {
     Ok(units)
 }
 
+/// What did the work. A GPU's own time for `preprocess` is in the time of `infer`, which waits for both.
+struct RunBy {
+    engine: &'static str,
+    precision: Precision,
+    preprocess: &'static str,
+    threads: usize,
+}
+
 /// How long each step took, frame by frame.
 #[derive(Default)]
 struct Times {
@@ -168,8 +177,11 @@ impl Times {
         self.rest.len() as f64 / self.line.as_secs_f64().max(1e-9)
     }
 
-    fn print_table(mut self, (engine, precision): (&str, Precision), threads: usize) {
-        println!("engine {engine} {precision}, {threads} thread(s), {} frames of 640x480", self.rest.len());
+    fn print_table(mut self, RunBy { engine, precision, preprocess, threads }: RunBy) {
+        println!(
+            "engine {engine} {precision}, preprocess on the {preprocess}, {threads} thread(s), {} frames of 640x480",
+            self.rest.len()
+        );
         println!("{:<26}{:>12}{:>12}", "step", "median ms", "p99 ms");
         for (name, median, p99) in self.rows() {
             println!("{name:<26}{median:>12.3}{p99:>12.3}");
@@ -177,7 +189,7 @@ impl Times {
         println!("the line whole: {:.1} frames/s", self.frames_per_second());
     }
 
-    fn print_json(mut self, (engine, precision): (&str, Precision), threads: usize) {
+    fn print_json(mut self, RunBy { engine, precision, preprocess, threads }: RunBy) {
         let steps: serde_json::Map<_, _> = self
             .rows()
             .into_iter()
@@ -189,7 +201,7 @@ impl Times {
         let fps = self.frames_per_second();
         println!(
             "{}",
-            serde_json::json!({"engine": engine, "precision": precision.word(), "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps})
+            serde_json::json!({"engine": engine, "precision": precision.word(), "preprocess": preprocess.to_ascii_lowercase(), "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps})
         );
     }
 }

@@ -250,7 +250,7 @@ impl Tracking {
 
     /// What filled the model's input from the last frame.
     pub fn preprocessed_by(&self) -> &'static str {
-        if self.seen { "gpu" } else { "cpu" }
+        if self.seen { "GPU" } else { "CPU" }
     }
 
     /// Where what became of the coats can be read while the line runs.

@@ -22,7 +22,8 @@ fn contract() -> Contract {
 fn engine(contract: &Contract, cache: &Path, pictures: bool) -> TensorRt {
     let weights = contract.weights(Precision::Int8).expect("the bundled model has it");
     let settings = Settings { folder: None, cache, fp16: true, pictures, pace: Pace::default() };
-    TensorRt::on(&stand_in("/").unwrap(), contract, weights, settings, &|_| {}).unwrap_or_else(|error| panic!("{error}"))
+    TensorRt::on(&stand_in("/").unwrap(), contract, weights, settings, &|_| {})
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -103,7 +104,10 @@ fn a_gpu_whose_first_pictures_are_wrong_is_refused() {
             None => assert_eq!(refused, None),
             Some(said) => {
                 let refused = refused.unwrap_or_default();
-                assert!(refused.contains(said) && refused.contains("allowed: 1/255; set model.preprocess"), "{refused}");
+                assert!(
+                    refused.contains(said) && refused.contains("allowed: 1/255; set model.preprocess"),
+                    "{refused}"
+                );
             }
         }
     }
