@@ -10,6 +10,7 @@ use arenad::handover::{
     Animal, Colour, Event, Frame, Identity, Keypoint, MAX_EVENTS, PictureSize, PixelFormat, Pose, Poses, Scene, State,
 };
 use arenad::infer::tensorrt::library::{About, BuildOptions, Fault, Library, Session, Step, Tensor};
+use arenad::infer::tensorrt::picture::Pictures;
 use arenad::infer::tensorrt::{Pace, Settings, TensorRt};
 use arenad::infer::{Engine, Head, Heads};
 use arenad::ledger::Ledger;
@@ -375,11 +376,26 @@ impl Session for Answers {
 }
 
 #[test]
+fn nothing_is_allocated_when_a_frame_is_told_to_the_gpu() {
+    let pictures = Pictures::new(&Contract::bundled().unwrap());
+    let (size, whole) = (PictureSize { width: 1280, height: 720 }, Window::whole((1280, 720)));
+    for format in [PixelFormat::Nv12, PixelFormat::I420] {
+        let bytes = vec![100; 1280 * 720 * 3 / 2];
+        let frame = Frame::unpooled(format, size, Colour::default(), Stamp::default(), &bytes).unwrap();
+        let before = allocations();
+        assert!(
+            pictures.of(&frame, whole).is_some() && pictures.of(&frame, Window { y: 3, height: 99, ..whole }).is_some()
+        );
+        assert_eq!(allocations() - before, 0);
+    }
+}
+
+#[test]
 fn nothing_is_allocated_around_a_run_of_tensorrt() {
     let (contract, folder) = (Contract::bundled().unwrap(), tempfile::tempdir().unwrap());
     let about = About { version: 100_300, driver: 12_060, gpu: "Orin".to_owned(), compute: (8, 7) };
     let library = StandIn(about, contract.clone());
-    let settings = Settings { folder: None, cache: folder.path(), fp16: true, pace: Pace::default() };
+    let settings = Settings { folder: None, cache: folder.path(), fp16: true, pictures: false, pace: Pace::default() };
     let mut engine = TensorRt::on(&library, &contract, &contract.weights[0], settings, &|_| {}).unwrap();
     let input = vec![0.0; contract.input_len()];
     let before = allocations();

@@ -60,7 +60,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         preprocess: tracking.preprocessed_by(),
         threads: args.engine.runner.threads,
     };
-    if args.json { times.print_json(run) } else { times.print_table(run) }
+    if args.json {
+        times.print_json(run)
+    } else {
+        times.print_table(run)
+    }
     Ok(())
 }
 

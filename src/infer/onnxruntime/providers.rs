@@ -67,11 +67,10 @@ pub(super) fn registered(
             Provider::Cpu => continue,
         };
         builder = builder.with_execution_providers([dispatch.error_on_failure()]).map_err(|error| {
-            let what = format!(
-                "model.onnxruntime_providers: {} cannot be used: {error}; {}",
-                provider.word(),
-                needs(*provider)
-            );
+            // The library's words go over several lines.
+            let said = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            let (word, needs) = (provider.word(), needs(*provider));
+            let what = format!("model.onnxruntime_providers: {word} cannot be used: {said}; {needs}");
             InferError::Library { engine: NAME, what }
         })?;
     }

@@ -98,11 +98,12 @@ int32_t arenad_input_fill(void* handle, const ArenadPicture* picture, float* gpu
     Cuda& cuda = input.cuda;
     const size_t size = static_cast<size_t>(picture->input_width) * static_cast<size_t>(picture->input_height);
     if (3 * size != input.count) return words(said, "the picture is for another input");
-    int error = cuda.CtxSetCurrent(input.context);
-    if (!error) error = cuda.EventRecord(input.began, input.stream);
-    if (error) return input.failed(error, "before the picture", said);
-    error = input.pictures->stage(*picture, input.device, input.stream);
-    if (error) return input.failed(error, input.pictures->where, said);
+    Pictures& pictures = *input.pictures;
+    if (int error = cuda.CtxSetCurrent(input.context)) return input.failed(error, "GPU 0", said);
+    if (int error = pictures.copy(*picture)) return input.failed(error, pictures.where, said);
+    if (int error = cuda.EventRecord(input.began, input.stream)) return input.failed(error, "before the picture", said);
+    int error = pictures.fill(input.device, input.stream);
+    if (error) return input.failed(error, pictures.where, said);
     error = cuda.EventRecord(input.ended, input.stream);
     if (!error) error = cuda.StreamSynchronize(input.stream);
     if (!error) error = cuda.EventElapsedTime(gpu_ms, input.began, input.ended);

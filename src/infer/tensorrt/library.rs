@@ -32,13 +32,19 @@ pub trait Session: Send {
     fn take(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault>;
 
     /// Makes ready for pictures in the place of an input's values.
-    fn open_pictures(&mut self) -> Result<(), Fault>;
+    fn open_pictures(&mut self) -> Result<(), Fault> {
+        Err(Fault::Device("it takes numbers alone".to_owned()))
+    }
 
     /// Copies a picture and queues what fills the input from it: the next run is on it.
-    fn put_picture(&mut self, tensor: usize, picture: &Picture<'_>) -> Result<(), Fault>;
+    fn put_picture(&mut self, _tensor: usize, _picture: &Picture<'_>) -> Result<(), Fault> {
+        Err(Fault::Run("it takes numbers alone".to_owned()))
+    }
 
     /// Copies out what an input holds on the GPU.
-    fn peek(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault>;
+    fn peek(&mut self, _tensor: usize, _values: &mut [f32]) -> Result<(), Fault> {
+        Err(Fault::Run("it shows nothing".to_owned()))
+    }
 }
 
 /// An input or output of an engine.

@@ -36,42 +36,43 @@ public:
 
     bool ready() const { return kernel_ != nullptr; }
 
-    // Copies the picture's planes, which lie in the CPU's memory, and queues what fills `input`. The last picture's kernel must be done.
-    int stage(const ArenadPicture& picture, CUdeviceptr input, CUstream stream) {
+    // Copies the picture's planes, which lie in the CPU's memory, to where the GPU can have them. The last picture's kernel must be done.
+    int copy(const ArenadPicture& picture) {
         const size_t luma = static_cast<size_t>(picture.y_pitch) * static_cast<size_t>(picture.height);
         const size_t rows = static_cast<size_t>((picture.odd + picture.height + 1) / 2);
         const size_t chroma = static_cast<size_t>(picture.chroma_pitch) * rows;
         const bool interleaved = picture.chroma_step == 2;
-        const size_t all = luma + (interleaved ? chroma : 2 * chroma);
+        used_ = luma + (interleaved ? chroma : 2 * chroma);
         where = "memory for pictures";
-        if (all > room_)
-            if (int error = make(all)) return error;
+        if (used_ > room_)
+            if (int error = make(used_)) return error;
         std::memcpy(host_, picture.y, luma);
         std::memcpy(host_ + luma, picture.u, chroma);
         if (!interleaved) std::memcpy(host_ + luma + chroma, picture.v, chroma);
+        there_ = picture;
+        const auto* base = reinterpret_cast<const unsigned char*>(device_);
+        there_.y = base;
+        there_.u = base + luma;
+        there_.v = base + luma + (interleaved ? 1 : chroma);
+        return 0;
+    }
+
+    // Queues what fills `input` from the picture that was copied last.
+    int fill(CUdeviceptr input, CUstream stream) {
+        constexpr unsigned across = 32, down = 8;
+        const unsigned columns = (static_cast<unsigned>(there_.input_width) + across - 1) / across;
+        const unsigned rows = (static_cast<unsigned>(there_.input_height) + down - 1) / down;
         where = "copy of a picture";
         if (!shared_)
-            if (int error = cuda_.MemcpyHtoDAsync(device_, host_, all, stream)) return error;
-        ArenadPicture there = picture;
-        const auto* base = reinterpret_cast<const unsigned char*>(device_);
-        there.y = base;
-        there.u = base + luma;
-        there.v = base + luma + (interleaved ? 1 : chroma);
-        return launch(there, input, stream);
+            if (int error = cuda_.MemcpyHtoDAsync(device_, host_, used_, stream)) return error;
+        void* arguments[] = {&there_, &input};
+        where = "the kernel for pictures";
+        return cuda_.LaunchKernel(kernel_, columns, rows, 1, across, down, 1, 0, stream, arguments, nullptr);
     }
 
     const char* where = "";
 
 private:
-    int launch(ArenadPicture& picture, CUdeviceptr input, CUstream stream) {
-        constexpr unsigned across = 32, down = 8;
-        const unsigned columns = (static_cast<unsigned>(picture.input_width) + across - 1) / across;
-        const unsigned rows = (static_cast<unsigned>(picture.input_height) + down - 1) / down;
-        void* arguments[] = {&picture, &input};
-        where = "the kernel for pictures";
-        return cuda_.LaunchKernel(kernel_, columns, rows, 1, across, down, 1, 0, stream, arguments, nullptr);
-    }
-
     // A GPU that shares the CPU's memory reads pictures where they are; another has a copy.
     int make(size_t bytes) {
         forget();
@@ -98,7 +99,8 @@ private:
     bool shared_ = false;
     unsigned char* host_ = nullptr;
     CUdeviceptr device_ = 0;
-    size_t room_ = 0;
+    size_t room_ = 0, used_ = 0;
+    ArenadPicture there_{}; // the last picture, by its addresses on the GPU
 };
 
 } // namespace

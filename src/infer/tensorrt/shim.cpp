@@ -483,12 +483,15 @@ int32_t putPicture(void* handle, int32_t index, const ArenadPicture* picture) {
         if (session.pictures == nullptr || buffer == nullptr || !buffer->input || buffer->device == 0 || buffer->count != 3 * size)
             return library.logger.fail(ARENAD_TRT_RUN, "the picture is for another input");
         // A run that failed may have left the last picture queued.
-        int error = library.cuda.CtxSetCurrent(library.context);
-        if (!error) error = library.cuda.StreamSynchronize(session.stream);
-        if (!error) error = library.cuda.EventRecord(session.began, session.stream);
+        Cuda& cuda = library.cuda;
+        Pictures& pictures = *session.pictures;
+        int error = cuda.CtxSetCurrent(library.context);
+        if (!error) error = cuda.StreamSynchronize(session.stream);
         if (error) return library.cudaFailed("before the picture", error, ARENAD_TRT_RUN);
-        error = session.pictures->stage(*picture, buffer->device, session.stream);
-        if (error) return library.cudaFailed(session.pictures->where, error, ARENAD_TRT_RUN);
+        error = pictures.copy(*picture);
+        if (!error) error = cuda.EventRecord(session.began, session.stream);
+        if (!error) error = pictures.fill(buffer->device, session.stream);
+        if (error) return library.cudaFailed(pictures.where, error, ARENAD_TRT_RUN);
         session.shown = true;
         return ARENAD_TRT_OK;
     });

@@ -92,18 +92,6 @@ impl Session for Loaded {
         values.fill(self.first);
         Ok(())
     }
-
-    fn open_pictures(&mut self) -> Result<(), Fault> {
-        Err(Fault::Device("a PTX JIT compilation failed".to_owned()))
-    }
-
-    fn put_picture(&mut self, _: usize, _: &picture::Picture<'_>) -> Result<(), Fault> {
-        Err(Fault::Run("no pictures".to_owned()))
-    }
-
-    fn peek(&mut self, _: usize, _: &mut [f32]) -> Result<(), Fault> {
-        Err(Fault::Run("no pictures".to_owned()))
-    }
 }
 
 fn contract() -> Contract {
@@ -342,7 +330,7 @@ fn a_gpu_that_takes_no_pictures_is_an_error_that_names_its_key() {
         TensorRt::on(&StandIn::new(), &contract, weights(&contract, Precision::Int8), settings, &|_| {}).map(drop);
     assert_eq!(
         opened.err().map(|error| error.to_string()).unwrap_or_default(),
-        "engine tensorrt: a PTX JIT compilation failed; set model.preprocess = \"cpu\" to fill the model's input on the CPU"
+        "engine tensorrt: it takes numbers alone; set model.preprocess = \"cpu\" to fill the model's input on the CPU"
     );
 }
 
