@@ -118,6 +118,9 @@ pub struct RunnerArgs {
     /// What fills the model's input: auto (the GPU with TensorRT, else the CPU) or cpu.
     #[arg(long, default_value = "auto", value_parser = preprocess)]
     preprocess: PreprocessChoice,
+    /// The DLA core to which TensorRT gives the layers that it can take; without it, the GPU runs all.
+    #[arg(long, value_name = "CORE", value_parser = clap::value_parser!(u32).range(0..=7))]
+    dla: Option<u32>,
     /// Threads of the engine.
     #[arg(long, default_value_t = 2, value_parser = threads)]
     threads: usize,
@@ -134,6 +137,7 @@ impl RunnerArgs {
             tensorrt_folder: self.tensorrt_folder.clone(),
             engine_cache: self.engine_cache.clone(),
             preprocess: self.preprocess,
+            dla: self.dla,
             ..config::Model::default()
         }
     }

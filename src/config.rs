@@ -2,6 +2,7 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod decoding;
 mod gpio;
 mod harvest;
 mod process;
@@ -9,6 +10,7 @@ pub mod providers;
 mod section;
 mod written;
 
+pub use decoding::{DecodeEngine, Decoding};
 pub use gpio::{Gpio, GpioLine};
 pub use harvest::{Doubts, Harvest};
 pub use process::{Process, REALTIME_PRIORITY_MAX};
@@ -26,6 +28,8 @@ pub struct Config {
     pub arena: String,
     /// Where pictures come from.
     pub camera: Camera,
+    /// What decodes pictures.
+    pub decode: Decoding,
     /// What finds the animals.
     pub model: Model,
     /// The tracker.
@@ -112,6 +116,8 @@ pub struct Model {
     pub engine_cache: PathBuf,
     /// What fills the model's input.
     pub preprocess: PreprocessChoice,
+    /// The DLA core to which TensorRT gives the layers that it can take; `None`: the GPU runs all.
+    pub dla: Option<u32>,
     /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
     pub coats: Option<PathBuf>,
 }
@@ -129,6 +135,7 @@ impl Default for Model {
             tensorrt_folder: None,
             engine_cache: PathBuf::from("/var/cache/arenad"),
             preprocess: PreprocessChoice::Auto,
+            dla: None,
             coats: None,
         }
     }

@@ -1,5 +1,7 @@
 //! `arenad bench`: each step alone and the line whole, on rendered pictures.
 
+mod board;
+
 use super::progress::Progress;
 use super::run::{arena_contract, start_failure};
 use super::{Failure, fatal};
@@ -12,6 +14,8 @@ use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts};
 use arenad::rehearsal::encode::{EncodeSettings, Encoder, FrameRate};
 use arenad::rehearsal::{Arena, HEIGHT, Look, WIDTH, i420_from_rgb};
 use arenad::stamp::{CaptureClock, Clock, Stamp, WallTime};
+use board::Board;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +28,9 @@ pub struct Args {
     frames: u64,
     #[command(flatten)]
     engine: super::EngineArgs,
+    /// The machine beside the figures, as Markdown to paste into hardware.md: board, release, power mode, clocks, heat.
+    #[arg(long)]
+    board: bool,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -39,6 +46,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let units = film(args.frames)?;
     let mut decode = Decode::new(FRAME_BUFFERS, ledger, clock);
     let mut times = Times::default();
+    let cold = args.board.then(Board::cold);
     let began = Instant::now();
     for mut unit in units {
         unit.stamp.arrived = clock.monotonic();
@@ -47,7 +55,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         decode.decode(&unit, &mut |shown: Frame| frame = Some(shown)).map_err(fatal)?;
         times.decode.push(start.elapsed());
         if let Some(delivery) = frame.and_then(|frame| tracking.advance(frame)) {
-            times.take(&delivery);
+            times.take(&delivery, tracking.gpu_ms());
             let start = Instant::now();
             tracking.settle(&delivery.scene, &mut |_settled| ());
             times.settle.push(start.elapsed());
@@ -60,10 +68,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         preprocess: tracking.preprocessed_by(),
         threads: args.engine.runner.threads,
     };
-    if args.json {
-        times.print_json(run)
-    } else {
-        times.print_table(run)
+    let board = cold.map(|cold| Board::after(cold, tracking.ground()));
+    match board {
+        _ if args.json => times.print_json(run, board.as_ref()),
+        Some(board) => times.print_board(run, &board),
+        None => times.print_table(run),
     }
     Ok(())
 }
@@ -79,6 +88,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
             backoff_max: Duration::from_secs(5),
         },
         model: args.engine.meant(),
+        decode: config::Decoding::default(),
         tracker: config::Tracker::default(),
         zones: super::demo::zones(),
         rules: vec![super::demo::rule()],
@@ -129,12 +139,21 @@ struct RunBy {
     threads: usize,
 }
 
+impl fmt::Display for RunBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { engine, precision, preprocess, threads } = self;
+        write!(f, "engine {engine} {precision}, preprocess on the {preprocess}, {threads} thread(s)")
+    }
+}
+
 /// How long each step took, frame by frame.
 #[derive(Default)]
 struct Times {
     decode: Vec<Duration>,
     preprocess: Vec<Duration>,
     infer: Vec<Duration>,
+    /// What of it the GPU's own clock does not account for; empty without one.
+    beyond: Vec<Duration>,
     pose: Vec<Duration>,
     track: Vec<Duration>,
     act: Vec<Duration>,
@@ -146,12 +165,16 @@ struct Times {
 }
 
 impl Times {
-    fn take(&mut self, delivery: &Delivery) {
+    fn take(&mut self, delivery: &Delivery, gpu_ms: Option<f32>) {
         let steps = &delivery.steps;
         let between =
             |from: arenad::stamp::Monotonic, to: arenad::stamp::Monotonic| Duration::from_nanos(to.nanos_since(from));
         self.preprocess.push(between(steps.taken, steps.preprocessed));
-        self.infer.push(between(steps.preprocessed, steps.inferred));
+        let infer = between(steps.preprocessed, steps.inferred);
+        self.infer.push(infer);
+        if let Some(gpu) = gpu_ms.and_then(|ms| Duration::try_from_secs_f32(ms / 1000.0).ok()) {
+            self.beyond.push(infer.saturating_sub(gpu));
+        }
         self.pose.push(between(steps.inferred, steps.posed));
         self.track.push(between(steps.posed, steps.tracked));
         self.act.push(between(steps.tracked, steps.acted));
@@ -163,6 +186,7 @@ impl Times {
             ("decode", &mut self.decode),
             ("preprocess", &mut self.preprocess),
             ("infer", &mut self.infer),
+            ("infer beyond the GPU", &mut self.beyond),
             ("pose", &mut self.pose),
             ("track", &mut self.track),
             ("act", &mut self.act),
@@ -170,6 +194,7 @@ impl Times {
             ("all but decode and infer", &mut self.rest),
         ]
         .into_iter()
+        .filter(|(_, times)| !times.is_empty())
         .map(|(name, times)| {
             times.sort_unstable();
             (name, quantile_ms(times, 0.5), quantile_ms(times, 0.99))
@@ -181,11 +206,8 @@ impl Times {
         self.rest.len() as f64 / self.line.as_secs_f64().max(1e-9)
     }
 
-    fn print_table(mut self, RunBy { engine, precision, preprocess, threads }: RunBy) {
-        println!(
-            "engine {engine} {precision}, preprocess on the {preprocess}, {threads} thread(s), {} frames of 640x480",
-            self.rest.len()
-        );
+    fn print_table(mut self, run: RunBy) {
+        println!("{run}, {} frames of 640x480", self.rest.len());
         println!("{:<26}{:>12}{:>12}", "step", "median ms", "p99 ms");
         for (name, median, p99) in self.rows() {
             println!("{name:<26}{median:>12.3}{p99:>12.3}");
@@ -193,7 +215,13 @@ impl Times {
         println!("the line whole: {:.1} frames/s", self.frames_per_second());
     }
 
-    fn print_json(mut self, RunBy { engine, precision, preprocess, threads }: RunBy) {
+    fn print_board(mut self, run: RunBy, board: &Board) {
+        let engine = format!("{run}, {} frames of 640x480", self.rest.len());
+        let rows = self.rows();
+        print!("{}", board.markdown(&engine, &rows, self.frames_per_second()));
+    }
+
+    fn print_json(mut self, run: RunBy, board: Option<&Board>) {
         let steps: serde_json::Map<_, _> = self
             .rows()
             .into_iter()
@@ -203,10 +231,13 @@ impl Times {
             .collect();
         let frames = self.rest.len();
         let fps = self.frames_per_second();
-        println!(
-            "{}",
-            serde_json::json!({"engine": engine, "precision": precision.word(), "preprocess": preprocess.to_ascii_lowercase(), "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps})
-        );
+        let RunBy { engine, precision, preprocess, threads } = run;
+        let (precision, preprocess) = (precision.word(), preprocess.to_ascii_lowercase());
+        let mut all = serde_json::json!({"engine": engine, "precision": precision, "preprocess": preprocess, "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps});
+        if let (Some(board), Some(all)) = (board, all.as_object_mut()) {
+            all.insert("board".to_owned(), board.json());
+        }
+        println!("{all}");
     }
 }
 

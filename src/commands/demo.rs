@@ -83,6 +83,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
             backoff_max: Duration::from_secs(5),
         },
         model: args.engine.meant(),
+        decode: config::Decoding::default(),
         tracker: config::Tracker::default(),
         zones: zones(),
         rules: vec![rule()],

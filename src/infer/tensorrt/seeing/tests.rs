@@ -21,7 +21,7 @@ fn contract() -> Contract {
 
 fn engine(contract: &Contract, cache: &Path, pictures: bool) -> TensorRt {
     let weights = contract.weights(Precision::Int8).expect("the bundled model has it");
-    let settings = Settings { folder: None, cache, fp16: true, pictures, pace: Pace::default() };
+    let settings = Settings { folder: None, cache, fp16: true, pictures, dla: None, pace: Pace::default() };
     TensorRt::on(&stand_in("/").unwrap(), contract, weights, settings, &|_| {})
         .unwrap_or_else(|error| panic!("{error}"))
 }
@@ -95,9 +95,9 @@ fn a_gpu_whose_first_pictures_are_wrong_is_refused() {
     let scale = contract.written.input.scale[1];
     for (error, said) in [(0.9, None), (1.6, Some("up to 1.6/255")), (f32::NAN, Some("up to NaN/255"))] {
         let library = stand_in("/").unwrap();
-        let options = super::super::BuildOptions { fp16: true, int8: true, workspace_bytes: 1 };
+        let options = super::super::BuildOptions { fp16: true, int8: true, dla: None, workspace_bytes: 1 };
         let plan = library.build(b"onnx", options, &|_| {}).unwrap();
-        let mut session = Errs(library.load(&plan).unwrap(), error / scale);
+        let mut session = Errs(library.load(&plan, None).unwrap(), error / scale);
         session.start().unwrap();
         let refused = opened(&mut session, 0, &contract).err().map(|error| error.to_string());
         match said {
