@@ -5,14 +5,60 @@ use crate::model::Contract;
 use crate::space::{Letterbox, Window};
 use yuv::{YuvBiPlanarImage, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
+/// What becomes of a value from 0 to 255, by channel: times `factor`, plus `shift`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Normalisation {
+    /// One over the contract's scale.
+    pub factor: [f32; 3],
+    /// Less its mean, scaled.
+    pub shift: [f32; 3],
+    /// What stands beside the picture, before both.
+    pub padding: u8,
+}
+
+impl Normalisation {
+    /// As the contract has it.
+    pub fn new(contract: &Contract) -> Self {
+        let input = &contract.written.input;
+        let factor = input.scale.map(|scale| 1.0 / scale);
+        let shift = std::array::from_fn(|channel| -input.mean[channel] * factor[channel]);
+        Self { factor, shift, padding: input.padding }
+    }
+}
+
+/// Where a window of a picture lies in the model's input, and how finely it is looked at: what the CPU and a GPU both go by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Placement {
+    /// The part of the picture, inside it.
+    pub window: Window,
+    /// The map from the window's own pixels.
+    pub inner: Letterbox,
+    /// Samples a model pixel along each side: as many as pixels of the window fall into one.
+    pub taps: usize,
+}
+
+impl Placement {
+    /// Of a picture (width, height) in an input (width, height). A window that leaves the picture means the whole.
+    pub fn new(picture: (u32, u32), window: Window, model: (u32, u32)) -> Self {
+        let window = if window.lies_in(picture) { window } else { Window::whole(picture) };
+        let inner = Letterbox::fit((window.width.max(1), window.height.max(1)), model);
+        Self { window, inner, taps: ((1.0 / inner.scale).ceil() as usize).clamp(1, 8) }
+    }
+
+    /// The map from camera pixels.
+    pub fn letterbox(&self, model: (u32, u32)) -> Letterbox {
+        Letterbox::fit_window(
+            Window { width: self.window.width.max(1), height: self.window.height.max(1), ..self.window },
+            model,
+        )
+    }
+}
+
 /// Turns frames into the model's input: RGB, planar, `(value - mean) / scale`.
 pub struct Preprocessor {
     width: usize,
     height: usize,
-    /// Times `factor`, plus `shift`: by channel.
-    factor: [f32; 3],
-    shift: [f32; 3],
-    padding: u8,
+    norm: Normalisation,
     /// The frame's rows that are looked at, as interleaved RGB.
     rgb: Vec<u8>,
     /// The same, letterboxed to the model's size.
@@ -23,17 +69,8 @@ impl Preprocessor {
     /// Made for one model.
     pub fn new(contract: &Contract) -> Self {
         let input = &contract.written.input;
-        let factor = input.scale.map(|scale| 1.0 / scale);
-        let shift = std::array::from_fn(|channel| -input.mean[channel] * factor[channel]);
-        Self {
-            width: input.width as usize,
-            height: input.height as usize,
-            factor,
-            shift,
-            padding: input.padding,
-            rgb: Vec::new(),
-            boxed: Vec::new(),
-        }
+        let (width, height) = (input.width as usize, input.height as usize);
+        Self { width, height, norm: Normalisation::new(contract), rgb: Vec::new(), boxed: Vec::new() }
     }
 
     /// Fills `input` (row-major NCHW, three channels) and says where the picture lies in it. An input of another length stays as it is.
@@ -45,18 +82,15 @@ impl Preprocessor {
     /// The same for a part of the frame; nothing beside it is seen. A window that leaves the frame means the whole.
     pub fn fill_window(&mut self, frame: &Frame, window: Window, input: &mut [f32]) -> Letterbox {
         let PictureSize { width, height } = frame.size();
-        let inside = window.lies_in((width, height));
-        let window = if inside { window } else { Window::whole((width, height)) };
-        let size = (window.width.max(1), window.height.max(1));
         let model = (self.width as u32, self.height as u32);
-        // From the window's own corner.
-        let letterbox = Letterbox::fit(size, model);
+        let placement = Placement::new((width, height), window, model);
+        let Placement { window, inner, .. } = placement;
         // Colour has one sample for two rows, so rows are taken from an even one on.
         let above = window.y % 2;
         self.rgb.resize(width as usize * (above + window.height) as usize * 3, 0);
         rgb_from_rows(frame, (window.y - above, above + window.height), &mut self.rgb);
         let rgb = self.rgb.get(3 * (above * width + window.x) as usize..).unwrap_or(&[]);
-        let pixels = if letterbox.is_identity() && window.width == width {
+        let pixels = if inner.is_identity() && window.width == width {
             rgb
         } else {
             self.boxed.resize(self.width * self.height * 3, 0);
@@ -66,26 +100,25 @@ impl Preprocessor {
                 width: window.width as usize,
                 height: window.height as usize,
             };
-            if letterbox.is_identity() {
+            if inner.is_identity() {
                 from.copied(&mut self.boxed);
             } else {
-                letterboxed(&from, &letterbox, self.width, self.padding, &mut self.boxed);
+                letterboxed(&from, &placement, self.width, self.norm.padding, &mut self.boxed);
             }
             &self.boxed
         };
-        let letterbox = Letterbox::fit_window(Window { width: size.0, height: size.1, ..window }, model);
         let size = self.width * self.height;
         if input.len() == 3 * size && pixels.len() == 3 * size {
             let (red, rest) = input.split_at_mut(size);
             let (green, blue) = rest.split_at_mut(size);
-            let ([fr, fg, fb], [sr, sg, sb]) = (self.factor, self.shift);
+            let Normalisation { factor: [fr, fg, fb], shift: [sr, sg, sb], .. } = self.norm;
             for (((pixel, r), g), b) in pixels.as_chunks::<3>().0.iter().zip(red).zip(green).zip(blue) {
                 *r = f32::from(pixel[0]) * fr + sr;
                 *g = f32::from(pixel[1]) * fg + sg;
                 *b = f32::from(pixel[2]) * fb + sb;
             }
         }
-        letterbox
+        placement.letterbox(model)
     }
 }
 
@@ -202,8 +235,9 @@ impl Interleaved<'_> {
 }
 
 /// The picture scaled into `out`, rows of `width` pixels. Shrinking averages as many samples as pixels fall into one.
-fn letterboxed(from: &Interleaved<'_>, map: &Letterbox, width: usize, padding: u8, out: &mut [u8]) {
-    let taps = ((1.0 / map.scale).ceil() as usize).clamp(1, 8);
+fn letterboxed(from: &Interleaved<'_>, placement: &Placement, width: usize, padding: u8, out: &mut [u8]) {
+    let Placement { inner: map, taps, .. } = placement;
+    let taps = *taps;
     let step = 1.0 / taps as f32;
     let limit = (from.width as f32 - 0.5, from.height as f32 - 0.5);
     for (index, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {

@@ -34,7 +34,7 @@ gcc -Wall -I"$shim" -c "$here/tensorrt.cases.c" -o "$work/cases.o"
 g++ "$work/cases.o" "$work"/shim1?.o -ldl -o "$work/cases"
 for devices in 0 1; do
     mkdir "$work/driver$devices"
-    gcc -shared -fPIC -DDEVICES=$devices "$here/tensorrt.driver.c" -o "$work/driver$devices/libcuda.so.1"
+    gcc -shared -fPIC -I"$shim" -DDEVICES=$devices "$here/tensorrt.driver.c" -o "$work/driver$devices/libcuda.so.1"
 done
 # Each major's name on the other's library, and on no library.
 mkdir "$work/empty" "$work/swapped" "$work/damaged"
@@ -86,6 +86,7 @@ for major in 8 10 11; do
     runs $major -1
     runs $major -1 STANDIN_CAPTURE=0
     runs $major -1 STANDIN_FAILS=700
+    runs $major -1 STANDIN_SHARED=1
     runs $major 1 STANDIN_DLA=2
 done
 exit $failed

@@ -21,7 +21,7 @@ mkdir "$work/standin"
 g++ -std=c++17 -O1 -shared -fPIC -Wno-deprecated-declarations -Wno-invalid-offsetof -I"$shim/stub" -isystem "$headers" \
     "$here/tensorrt.standin.cpp" -o "$work/standin/libnvinfer.so.$major" -ldl
 ln -s libnvinfer.so.$major "$work/standin/libnvonnxparser.so.$major"
-gcc -O2 -shared -fPIC -DDEVICES=1 "$here/tensorrt.driver.c" -o "$work/standin/libcuda.so.1"
+gcc -O2 -shared -fPIC -I"$shim" -DDEVICES=1 "$here/tensorrt.driver.c" -o "$work/standin/libcuda.so.1"
 g++ -std=c++17 -O2 -Wno-deprecated-declarations -I"$shim/stub" -I"$shim" -isystem "$headers" "$here/tensorrt.bare.cpp" -o "$work/bare" -ldl
 gcc -O2 -shared -fPIC "$here/tensorrt.mallocs.c" -o "$work/mallocs.so"
 built=${CARGO_TARGET_DIR:-target}/release

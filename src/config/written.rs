@@ -221,15 +221,40 @@ fn read_model(mut section: Section<'_>) -> Model {
     let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
     let full_frame_every = section.whole("full_frame_every", 1, 1..=FULL_FRAME_EVERY_MAX.into()) as u32;
     let library = section.path("onnxruntime_library");
+    let providers = section.texts("onnxruntime_providers").map(|words| Provider::list(&words));
+    if providers.is_some() && engine != EngineChoice::OnnxRuntime {
+        section.complain("onnxruntime_providers", "goes with engine = \"onnxruntime\"; write both or leave it out");
+    }
+    let providers = match providers.unwrap_or_else(|| Ok(Model::default().providers)) {
+        Ok(providers) => providers,
+        Err(what) => {
+            section.complain("onnxruntime_providers", what);
+            Vec::new()
+        }
+    };
     let tensorrt_folder = section.path("tensorrt_folder");
     let engine_cache = section.path("engine_cache").unwrap_or_else(|| Model::default().engine_cache);
+    let preprocess = section.choice("preprocess", PreprocessChoice::Auto, &PreprocessChoice::WORDS);
     let dla = section.some_whole("dla", 0..=DLA_MAX).map(|core| core as u32);
     if dla.is_some() && engine != EngineChoice::TensorRt {
         section.complain("dla", "goes with engine = \"tensorrt\"; write both or leave it out");
     }
     let coats = section.path("coats");
     section.finish();
-    Model { folder, engine, precision, threads, full_frame_every, library, tensorrt_folder, engine_cache, dla, coats }
+    Model {
+        folder,
+        engine,
+        precision,
+        threads,
+        full_frame_every,
+        library,
+        providers,
+        tensorrt_folder,
+        engine_cache,
+        preprocess,
+        dla,
+        coats,
+    }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -400,6 +425,15 @@ mod tests {
                 "[model]\nfull_frame_every = 0\n",
                 "model.full_frame_every: got 0; allowed: a whole number from 1 to 1000",
             ),
+            (
+                "[model]\nonnxruntime_providers = [\"cuda\"]\n",
+                "model.onnxruntime_providers: goes with engine = \"onnxruntime\"; write both or leave it out",
+            ),
+            (
+                "[model]\nengine = \"onnxruntime\"\nonnxruntime_providers = [\"gpu\"]\n",
+                "model.onnxruntime_providers: got \"gpu\"; allowed: tensorrt, cuda and cpu, each once, the CPU last",
+            ),
+            ("[model]\npreprocess = \"gpu\"\n", "model.preprocess: got \"gpu\"; allowed: \"auto\", \"cpu\""),
             ("[model]\ndla = 0\n", "model.dla: goes with engine = \"tensorrt\"; write both or leave it out"),
             ("[model]\nengine = \"tensorrt\"\ndla = 8\n", "model.dla: got 8; allowed: a whole number from 0 to 7"),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
