@@ -1,5 +1,6 @@
 //! Times the TensorRT engine's run alone, with the bundled model, on libraries in FOLDER: `engine_overhead FOLDER CACHE FRAMES [pictures]`
-//! prints the median in microseconds; with `pictures` the engine takes NV12 frames instead of numbers. `.ci/interop/tensorrt.sh` sets it beside the bare loop of the same calls.
+//! prints the median in microseconds; with `pictures` the engine takes NV12 frames instead of numbers. `.ci/interop/tensorrt_line.sh` sets
+//! it beside the bare loop of the same calls.
 
 use arenad::handover::{Colour, Frame, PictureSize, PixelFormat};
 use arenad::infer::Engine;

@@ -4,6 +4,9 @@ pub mod builtin;
 pub mod onnxruntime;
 pub mod recorded;
 pub mod tensorrt;
+mod values;
+
+pub use values::{Lent, Values};
 
 use crate::config::{self, EngineChoice, PrecisionChoice, PreprocessChoice, Provider};
 use crate::handover::Frame;
@@ -19,7 +22,7 @@ pub struct Head {
     /// Batch (always 1), channels, rows, columns.
     pub shape: [usize; 4],
     /// Values, row-major in the order of `shape`.
-    pub values: Vec<f32>,
+    pub values: Values,
 }
 
 impl Head {

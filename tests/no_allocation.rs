@@ -135,7 +135,7 @@ fn heads(contract: &Contract) -> Heads {
                 };
             }
         }
-        Head { name: output.name.clone(), shape: output.shape, values }
+        Head { name: output.name.clone(), shape: output.shape, values: values.into() }
     };
     Heads(contract.written.outputs.iter().map(fill).collect())
 }
@@ -257,7 +257,7 @@ fn nothing_is_allocated_from_boxes_to_poses() {
         _ => 0.3 + column as f32 * 1e-3,
     };
     let values = (0..rows * boxes).map(|at| value(at / boxes, at % boxes)).collect();
-    let heads = Heads(vec![Head { name: "detections".into(), shape: [1, rows, 1, boxes], values }]);
+    let heads = Heads(vec![Head { name: "detections".into(), shape: [1, rows, 1, boxes], values: values.into() }]);
     let mut reader = PoseReader::new(&contract).unwrap();
     let letterbox = Letterbox::fit((1280, 720), (128, 96));
     let mut found = 0;

@@ -1,5 +1,6 @@
 // A driver without substance for tensorrt.sh: "device" memory is the machine's, work is done when it is queued, and a graph is a list of it.
-// DEVICES is how many GPUs it claims. STANDIN_CAPTURE=0: nothing can be captured. STANDIN_COPIES=0: a copy costs the CPU nothing, as with a GPU.
+// DEVICES is how many GPUs it claims. STANDIN_CAPTURE=0: nothing can be captured. STANDIN_COPIES=N: after N waits
+// copies and kernels cost the CPU nothing, as with a GPU, and do nothing.
 // STANDIN_SHARED=1: the GPU has the machine's memory, as a Jetson's has.
 #include "picture.h"
 #include <stddef.h>
@@ -26,7 +27,7 @@ static int off(const char* name) {
     const char* text = getenv(name);
     return text != NULL && text[0] == '0';
 }
-static int copies = 1;
+static int copies = 1, waits, waits_copied = -1;
 static const char* failing; // what cuStreamSynchronize answers while the environment says so
 
 static void run(struct item item) {
@@ -53,7 +54,9 @@ void standin_launch(struct stream* stream, Work work, void* what) {
 
 int cuInit(unsigned flags) {
     (void)flags;
-    copies = !off("STANDIN_COPIES");
+    const char* text = getenv("STANDIN_COPIES");
+    waits_copied = text == NULL ? -1 : atoi(text);
+    copies = waits_copied != 0;
     failing = getenv("STANDIN_FAILS");
     return 0;
 }
@@ -158,6 +161,7 @@ int cuStreamDestroy_v2(struct stream* stream) {
 }
 int cuStreamSynchronize(struct stream* stream) {
     (void)stream;
+    if (++waits == waits_copied) copies = 0;
     return failing != NULL ? atoi(failing) : 0;
 }
 int cuEventCreate(void** event, unsigned flags) {

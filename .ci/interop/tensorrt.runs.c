@@ -98,6 +98,7 @@ int main(int argc, char** argv) {
 
     float values[12] = {0}, answer[2] = {0}, gpu_ms = 0;
     must(table->run(session, &gpu_ms) == ARENAD_TRT_RUN && heard("not started"), "a run before the start");
+    must(table->lend(session, 1, 2) == NULL, "an output before the start");
     must(table->put(session, 0, values, 12) == ARENAD_TRT_RUN, "values before the start");
     int32_t started = table->start(session);
     if (fails) {
@@ -105,11 +106,14 @@ int main(int argc, char** argv) {
     } else {
         must(started == 0, "start");
         must(heard(piecewise ? "no CUDA graph" : "a run is one CUDA graph"), "the graph");
+        must(table->lend(session, 0, 12) == NULL && table->lend(session, 1, 3) == NULL && table->lend(session, 2, 2) == NULL, "what is not lent");
         must(table->put(session, 0, values, 11) != 0 && table->put(session, 7, values, 12) != 0, "values that do not fit");
         for (int run = 0; run < 100; ++run) {
             values[0] = (float)run, values[11] = (float)(2 * run);
             must(table->put(session, 0, values, 12) == 0 && table->run(session, &gpu_ms) == 0, "a run");
             must(table->take(session, 1, answer, 2) == 0, "take");
+            const float* lent = table->lend(session, 1, 2);
+            must(lent != NULL && memcmp(lent, answer, sizeof answer) == 0, "the output where it lies");
             must(answer[0] == (float)(run + 1) && answer[1] == (float)(2 * run - 1) && gpu_ms == 0.25F, "the answer");
         }
     }

@@ -69,7 +69,7 @@ impl OnnxRuntime {
         for output in &written.outputs {
             named(session.outputs().iter().map(ort::value::Outlet::name), &output.name, "output").map_err(wrong)?;
             let values = vec![0.0; output.shape.iter().product()];
-            heads.push(Head { name: output.name.clone(), shape: output.shape, values });
+            heads.push(Head { name: output.name.clone(), shape: output.shape, values: values.into() });
         }
         let input_shape = [1, 3, written.input.height as usize, written.input.width as usize];
         Ok(Self {

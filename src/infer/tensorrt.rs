@@ -92,8 +92,9 @@ impl TensorRt {
             true => Some(seeing::opened(session.as_mut(), input, contract)?),
             false => None,
         };
-        let heads = contract.written.outputs.iter().map(|output| {
-            let values = vec![0.0; output.shape.iter().product()];
+        let heads = contract.written.outputs.iter().zip(&outputs).map(|(output, tensor)| {
+            let count = output.shape.iter().product();
+            let values = session.lend(*tensor, count).unwrap_or_else(|| vec![0.0; count].into());
             Head { name: output.name.clone(), shape: output.shape, values }
         });
         let heads = Heads(heads.collect());
@@ -112,7 +113,7 @@ impl TensorRt {
     /// A run on the input as it is.
     fn through(&mut self) -> Result<&Heads, InferError> {
         self.gpu_ms = self.session.run().map_err(failed)?;
-        for (head, tensor) in self.heads.0.iter_mut().zip(&self.outputs) {
+        for (head, tensor) in self.heads.0.iter_mut().zip(&self.outputs).filter(|(head, _)| !head.values.are_lent()) {
             self.session.take(*tensor, &mut head.values).map_err(failed)?;
         }
         Ok(&self.heads)

@@ -1,6 +1,7 @@
 //! What a TensorRT library does for the engine: the seam between `TensorRt` and the C interface, and what can go wrong behind it.
 
 use super::picture::Picture;
+use crate::infer::Values;
 
 /// What opens, builds and loads engines. Real form: `ffi`; the tests have one of their own.
 pub trait Library: Sync {
@@ -30,6 +31,11 @@ pub trait Session: Send {
 
     /// Copies an output's values out of its pinned buffer.
     fn take(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault>;
+
+    /// Where each run leaves an output's `count` values, after the start; `None`: they must be taken.
+    fn lend(&mut self, _tensor: usize, _count: usize) -> Option<Values> {
+        None
+    }
 
     /// Makes ready for pictures in the place of an input's values.
     fn open_pictures(&mut self) -> Result<(), Fault> {

@@ -559,6 +559,11 @@ int32_t peek(void* handle, int32_t index, float* values, size_t count) {
     });
 }
 
+const float* lend(void* handle, int32_t index, size_t count) {
+    const Buffer* buffer = at(handle, index);
+    return buffer == nullptr || buffer->input || buffer->count != count ? nullptr : buffer->host;
+}
+
 void unload(void* session) { delete static_cast<Session*>(session); }
 
 } // namespace
@@ -566,6 +571,7 @@ void unload(void* session) { delete static_cast<Session*>(session); }
 extern "C" const ArenadTrtTable* ARENAD_JOIN(arenad_trt_table_, ARENAD_TRT_MAJOR)() {
     static_assert(NV_TENSORRT_MAJOR == ARENAD_TRT_MAJOR, "build.rs read another major version than the compiler");
     static const ArenadTrtTable table = {NV_TENSORRT_MAJOR, open, close, build, freeBlob, load,       tensors, tensor,
-                                         start,             put,  run,   take,  pictures, putPicture, peek,    unload};
+                                         start,             put,  run,   take,  pictures, putPicture, peek,    lend,
+                                         unload};
     return &table;
 }

@@ -77,6 +77,8 @@ typedef struct ArenadTrtTable {
     int32_t (*put_picture)(void* session, int32_t index, const ArenadPicture* picture);
     // What an input holds on the GPU.
     int32_t (*peek)(void* session, int32_t index, float* values, size_t count);
+    // After start: where each run leaves an output's values, as long as the session lives; null where `count` is not the tensor's own.
+    const float* (*lend)(void* session, int32_t index, size_t count);
     void (*unload)(void* session);
 } ArenadTrtTable;
 

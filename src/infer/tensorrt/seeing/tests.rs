@@ -40,7 +40,7 @@ fn heads_are_the_same_by_gpu_and_by_cpu_for_frames_and_windows() {
         let letterbox = preprocessor.fill_window(&frame, window, &mut input);
         assert_eq!(gpu.see(&frame, window).unwrap(), Some(letterbox), "{size:?}");
         let (ours, theirs) = (gpu.run_seen().unwrap(), cpu.run(&input).unwrap());
-        for (ours, theirs) in ours.0[0].values.iter().zip(&theirs.0[0].values) {
+        for (ours, theirs) in ours.0[0].values.iter().zip(&theirs.0[0].values[..]) {
             // The stand-in's network doubles.
             assert!((ours - theirs).abs() <= 2.0 / 255.0, "{size:?}: {ours} for {theirs}");
         }
