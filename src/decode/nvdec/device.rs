@@ -99,8 +99,9 @@ pub(super) trait Device: Send {
     fn name(&self) -> &str;
     /// The codings that it takes.
     fn codings(&mut self) -> Vec<u32>;
-    /// Access units of this coding will come, of at most `bytes`; how large they may really be.
-    fn set_coding(&mut self, coding: u32, bytes: u32) -> Result<u32, Fault>;
+    /// Access units of this coding will come, of at most `bytes`; how large they may really be. With `one_reference` pictures are shown
+    /// in the order of decoding, and none need be held back.
+    fn set_coding(&mut self, coding: u32, bytes: u32, one_reference: bool) -> Result<u32, Fault>;
     /// The formats in which it can give the pictures of this stream.
     fn raw_formats(&mut self) -> Vec<u32>;
     /// The format of the pictures that will come.

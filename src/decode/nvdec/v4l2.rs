@@ -240,7 +240,7 @@ impl Device for V4l2 {
         self.formats(Queue::Coded)
     }
 
-    fn set_coding(&mut self, coding: u32, bytes: u32) -> Result<u32, Fault> {
+    fn set_coding(&mut self, coding: u32, bytes: u32, one_reference: bool) -> Result<u32, Fault> {
         let mut wish = Subscription { kind: EVENT_SOURCE_CHANGE, ..zeroed() };
         self.call(&SUBSCRIBE_EVENT, &mut wish)?;
         let mut format = Format { kind: self.kind(Queue::Coded), ..zeroed() };
@@ -260,6 +260,9 @@ impl Device for V4l2 {
             self.file
                 .set_control(CONTROL_NV_PIECES, 0)
                 .map_err(|error| Fault::Call { call: S_EXT_CTRLS.name, what: error.to_string() })?;
+            if one_reference && let Err(error) = self.file.set_control(CONTROL_NV_NO_DELAY, 1) {
+                tracing::warn!("{}: pictures may come late: {error}", self.name);
+            }
         }
         Ok(self.sizes(&format)[0].0)
     }
