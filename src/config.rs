@@ -110,6 +110,8 @@ pub struct Model {
     pub tensorrt_folder: Option<PathBuf>,
     /// Where engines that TensorRT built are kept.
     pub engine_cache: PathBuf,
+    /// The DLA core to which TensorRT gives the layers that it can take; `None`: the GPU runs all.
+    pub dla: Option<u32>,
     /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
     pub coats: Option<PathBuf>,
 }
@@ -125,6 +127,7 @@ impl Default for Model {
             library: None,
             tensorrt_folder: None,
             engine_cache: PathBuf::from("/var/cache/arenad"),
+            dla: None,
             coats: None,
         }
     }
