@@ -135,6 +135,17 @@ pub struct Decode {
     book: Book,
 }
 
+/// The device that shall decode, where one shall.
+///
+/// # Errors
+/// It is not there or is no decoder.
+pub fn device(wanted: &Decoding) -> Result<Option<String>, DecodeError> {
+    match wanted.engine {
+        DecodeEngine::BuiltIn => Ok(None),
+        DecodeEngine::Nvdec => nvdec::probe(wanted.device.as_deref()).map(Some),
+    }
+}
+
 /// What is kept of the access units in flight and of the frames given out.
 struct Book {
     numbers: Numbers,
@@ -157,8 +168,7 @@ impl Decode {
     /// # Errors
     /// It asks for a device that is not there.
     pub fn by(self, wanted: &Decoding) -> Result<Self, DecodeError> {
-        if wanted.engine == DecodeEngine::Nvdec {
-            let device = nvdec::probe(wanted.device.as_deref())?;
+        if let Some(device) = device(wanted)? {
             tracing::info!("decode: {device} is there");
         }
         Ok(Self { wanted: wanted.clone(), ..self })

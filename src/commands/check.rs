@@ -4,7 +4,7 @@ use super::Failure;
 use super::run::{arena_contract, secrets};
 use arenad::act::{GpioPin, Pin as _};
 use arenad::config::{Config, EngineChoice};
-use arenad::decode::Decode;
+use arenad::decode::{self, Decode};
 use arenad::handover::{AccessUnit, Frame, Line, Taken};
 use arenad::infer::onnxruntime;
 use arenad::ledger::Ledger;
@@ -97,6 +97,12 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
             "        hint       ONNX Runtime is several times faster: pip install onnxruntime and set model.onnxruntime_library"
         );
     }
+    match decode::device(&config.decode) {
+        Ok(None) => {}
+        Ok(Some(device)) => table.good("decode", device),
+        Err(error) if cfg!(feature = "nvdec") => return table.unreached("decode", error),
+        Err(error) => return table.wrong("decode", error),
+    }
     let mut timed = Timed::default();
     let heard = watch(config, clock, &ledger, limit, &mut |frame, decode_took| {
         let start = Instant::now();
@@ -188,7 +194,10 @@ fn watch(
         .name("source".to_owned())
         .spawn(receive)
         .map_err(|error| (false, error.to_string()))?;
-    let outcome = see_units(&units, Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock), limit, see);
+    let outcome = match Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock).by(&config.decode) {
+        Ok(decode) => see_units(&units, decode, limit, see),
+        Err(error) => Err((false, error.to_string())),
+    };
     stop.send_replace(true);
     // The thread ends within the source's own limits; its fault would show as missing pictures.
     thread.join().ok();
@@ -215,7 +224,7 @@ fn see_units(
                 let start = Instant::now();
                 let mut frames = Vec::new();
                 match decode.decode(&unit, &mut |frame| frames.push(frame)) {
-                    Err(error @ arenad::decode::DecodeError::Unsupported { .. }) => {
+                    Err(error @ decode::DecodeError::Unsupported { .. }) => {
                         return Err((true, error.to_string()));
                     }
                     Err(error) => last = error.to_string(),

@@ -148,6 +148,7 @@ struct Replay {
 
 impl Replay {
     fn play(&mut self, source: FileSource, ledger: &Arc<Ledger>, clock: Clock) -> Result<(), Failure> {
+        // Recordings are decoded in the program whatever the daemon does, so that they replay alike everywhere.
         let mut decode = Decode::new(self.buffers, Arc::clone(ledger), clock);
         let mut progress = Progress::new("replay", "frames", source.len());
         let mut received = 0;
