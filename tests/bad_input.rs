@@ -91,8 +91,8 @@ fn everything_wrong_in_a_configuration_is_told_at_once() {
                 "arenad: configuration: 4 thing(s) to mend\n  \
                  arena: got \"a 1\"; allowed: 1 to 64 letters, digits, - and _\n  \
                  camera.url: got \"http://10.0.0.20/s\"; allowed: rtsp://host[:port]/path\n  \
-                 camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, \
-                 stall_ms, backoff_max_ms\n  \
+                 camera.stal_ms: is not a key here; allowed: url, device, user, password_file, password_credential, \
+                 transport, stall_ms, backoff_max_ms\n  \
                  web.listen: got \"80\"; allowed: address:port, for example \"127.0.0.1:8080\"\n"
             )
         );

@@ -123,6 +123,7 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
 fn word(clock: CaptureClock) -> &'static str {
     match clock {
         CaptureClock::SenderReport => "the camera's (sender reports)",
+        CaptureClock::Kernel => "the kernel's",
         CaptureClock::Arrival => "arrival (no sender report yet)",
         CaptureClock::Recording => "recording",
     }
