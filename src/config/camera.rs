@@ -252,10 +252,7 @@ mod tests {
                 String::new(),
                 "camera.url: is missing; write for example url = \"rtsp://10.0.0.20/stream\", or device = \"/dev/video0\"",
             ),
-            (
-                format!("{DEVICE}url = \"rtsp://10.0.0.20/s\"\n"),
-                "camera.device: stands beside url; keep one of them",
-            ),
+            (format!("{DEVICE}url = \"rtsp://10.0.0.20/s\"\n"), "camera.device: stands beside url; keep one of them"),
             (
                 "device = \"video0\"\n".to_owned(),
                 "camera.device: got \"video0\"; allowed: a path such as \"/dev/video0\", or a link under /dev/v4l/by-id",

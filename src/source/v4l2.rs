@@ -19,12 +19,10 @@ use crate::ledger::Ledger;
 use crate::stamp::{CaptureClock, Clock, Stamp, WallTime};
 use bytes::Bytes;
 use setup::Mode;
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// A device that appears is root's alone until the system's rules have given it to its group.
-const RULES_TAKE: Duration = Duration::from_secs(1);
 /// A jump of the driver's count beyond this says that it counts anew, not that so many pictures were lost.
 const MOST_LOST: u32 = 1000;
 /// A kernel's stamp older than this on arrival means nothing.
@@ -35,6 +33,9 @@ const USUAL_INTERVAL: Duration = Duration::from_millis(40);
 /// What opens a device: the kernel, or a stand-in in tests.
 trait Port {
     type Stream: Stream;
+
+    /// A device that appears is root's alone until the system's rules have given it to its group.
+    const RULES_TAKE: Duration = Duration::from_secs(1);
 
     /// Opens the device, sets it as wanted and starts it.
     async fn open(&self, wanted: &DeviceCamera) -> Result<Self::Stream, DeviceError>;
@@ -59,9 +60,9 @@ struct Buffer {
     /// The driver says that the data may be wrong.
     damaged: bool,
     /// When the kernel stamped it, on the monotonic clock; `None` where the driver has another clock.
-    stamped: Option<std::time::Instant>,
+    stamped: Option<Moment>,
     /// When it was taken.
-    taken: std::time::Instant,
+    taken: Moment,
 }
 
 /// Receives from the device as [`super::run`] says.
@@ -143,8 +144,8 @@ struct Session<'a> {
     next_frame: u64,
     /// The driver's count of the last buffer.
     sequence: Option<u32>,
-    /// When the first picture was captured, nanoseconds on the monotonic clock.
-    first: Option<u64>,
+    /// When the first picture was captured.
+    first: Option<Moment>,
     emit: &'a mut dyn FnMut(AccessUnit),
     state: &'a mut dyn FnMut(SourceState),
 }
@@ -154,7 +155,7 @@ impl Session<'_> {
     async fn run_once<P: Port>(&mut self, port: &P, camera: &DeviceCamera) -> SourceError {
         let mut opened = port.open(camera).await;
         if matches!(opened, Err(DeviceError::Forbidden { .. })) {
-            tokio::time::sleep(RULES_TAKE).await;
+            tokio::time::sleep(P::RULES_TAKE).await;
             opened = port.open(camera).await;
         }
         let mut stream = match opened {
@@ -188,7 +189,13 @@ impl Session<'_> {
             counters.stream_errors.one();
             self.next_frame += 1;
             let (bytes, least) = (buffer.data.len(), mode.least_bytes());
-            tracing::debug!(camera = self.shown, sequence = buffer.sequence, bytes, least, "buffer without a whole picture");
+            tracing::debug!(
+                camera = self.shown,
+                sequence = buffer.sequence,
+                bytes,
+                least,
+                "buffer without a whole picture"
+            );
             return false;
         }
         let restart = self.first.is_none();
@@ -196,9 +203,11 @@ impl Session<'_> {
             let size = Some(mode.size);
             (self.state)(SourceState::Live { codec: mode.codec, size, device: Some(mode.words()) });
         }
-        let (stamp, captured) = self.stamp(mode, &buffer);
+        let known = believed(&buffer);
+        let captured = known.unwrap_or(buffer.taken);
         let first = *self.first.get_or_insert(captured);
-        let since_first = i64::try_from(captured).unwrap_or(i64::MAX) - i64::try_from(first).unwrap_or(i64::MAX);
+        let since_first = captured.saturating_duration_since(first).as_nanos();
+        let stamp = self.stamp(mode, captured, known.is_some(), buffer.taken);
         counters.units_received.one();
         counters.bytes_received.add(buffer.data.len() as u64);
         self.next_frame += 1;
@@ -209,33 +218,32 @@ impl Session<'_> {
             packets_lost: 0,
             restart,
             // Ticks of 1/90000 s.
-            presentation: since_first / 100_000 * 9,
+            presentation: i64::try_from(since_first * 9 / 100_000).unwrap_or(i64::MAX),
             stamp,
         });
         true
     }
 
-    /// The stamp, and when the picture was captured in nanoseconds on the monotonic clock.
-    ///
     /// The kernel stamps a picture as its transfer begins or ends. Exposure and read-out lie before that, by one frame at most.
-    fn stamp(&self, mode: &Mode, buffer: &Buffer) -> (Stamp, u64) {
-        let age = buffer.stamped.and_then(|stamped| buffer.taken.checked_duration_since(stamped));
-        let known = age.filter(|age| *age <= OLDEST);
-        let arrived = self.clock.monotonic_at(buffer.taken);
+    fn stamp(&self, mode: &Mode, captured: Moment, by_kernel: bool, taken: Moment) -> Stamp {
+        let arrived = self.clock.monotonic_at(taken);
         let since_taken = Duration::from_nanos(self.clock.monotonic().nanos_since(arrived));
-        let ago = known.unwrap_or_default().saturating_add(since_taken);
-        let wall = self.clock.wall().0.saturating_sub(i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX));
+        let ago = taken.saturating_duration_since(captured).saturating_add(since_taken);
         let interval = mode.interval().unwrap_or(USUAL_INTERVAL);
-        let stamp = Stamp {
+        Stamp {
             frame: self.next_frame,
-            captured: WallTime(wall),
+            captured: WallTime(self.clock.wall().0.saturating_sub(i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX))),
             captured_error_ns: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX),
-            capture_clock: if known.is_some() { CaptureClock::Kernel } else { CaptureClock::Arrival },
+            capture_clock: if by_kernel { CaptureClock::Kernel } else { CaptureClock::Arrival },
             arrived,
-        };
-        let age = u64::try_from(known.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
-        (stamp, arrived.0.saturating_sub(age))
+        }
     }
+}
+
+/// The kernel's stamp, where it lies in the time just before the buffer was taken.
+fn believed(buffer: &Buffer) -> Option<Moment> {
+    let fits = |stamped: &Moment| buffer.taken.checked_duration_since(*stamped).is_some_and(|age| age <= OLDEST);
+    buffer.stamped.filter(fits)
 }
 
 /// Pictures that the driver counted between two buffers and did not give. None where it counts anew.

@@ -3,7 +3,7 @@
 use super::scripted::{Camera as Scripted, H264, H265, Script, rtp, sender_report};
 use super::*;
 use crate::config::Login;
-use crate::handover::Codec;
+use crate::handover::{Codec, PictureSize};
 use crate::source::{Fate, annexb};
 use crate::stamp::CaptureClock;
 use std::cell::RefCell;
@@ -276,10 +276,11 @@ fn numbers_go_on_over_connections_and_each_starts_anew() {
     assert_eq!(counters.units_received.get(), 4);
     assert_eq!(counters.bytes_received.get(), seen.units.iter().map(|unit| unit.data.len() as u64).sum::<u64>());
     assert_eq!((counters.connections.get(), counters.connections_failed.get()), (2, 1));
-    assert!(
-        seen.states
-            .contains(&SourceState::Live { codec: Codec::H264, size: Some(PictureSize { width: 64, height: 48 }) })
-    );
+    assert!(seen.states.contains(&SourceState::Live {
+        codec: Codec::H264,
+        size: Some(PictureSize { width: 64, height: 48 }),
+        device: None
+    }));
 }
 
 #[test]

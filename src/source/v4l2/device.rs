@@ -8,7 +8,6 @@ use super::{Buffer, Port, Stream};
 use crate::config::DeviceCamera;
 use bytes::Bytes;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,19 +36,8 @@ impl Port for Kernel {
             Ok(Ok(started)) => started?,
             _ => return Err(DeviceError::NoAnswer { camera, seconds: OPEN_LIMIT.as_secs() }),
         };
-        let interest = Interest::READABLE | Interest::ERROR;
-        let fd = AsyncFd::with_interest(Watched(started.handle.as_raw_fd()), interest)
-            .map_err(|error| system(wanted, "waiting for pictures", &error))?;
+        let fd = started.handle.watch().map_err(|error| system(wanted, "waiting for pictures", &error))?;
         Ok(Streaming { fd, started, wanted: wanted.clone() })
-    }
-}
-
-/// The number of the file to wait for; whoever has it keeps the file open.
-struct Watched(RawFd);
-
-impl AsRawFd for Watched {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
     }
 }
 
@@ -76,8 +64,7 @@ impl Started {
         }
         let mode = set_up(&mut handle, wanted, &about.card)?;
         let failed = |step| move |error: io::Error| system(wanted, step, &error);
-        let buffers: Vec<_> =
-            handle.buffers(BUFFERS).map_err(failed("buffers"))?.into_iter().map(Arc::new).collect();
+        let buffers: Vec<_> = handle.buffers(BUFFERS).map_err(failed("buffers"))?.into_iter().map(Arc::new).collect();
         for index in 0..buffers.len() {
             handle.queue(index as u32).map_err(failed("buffers"))?;
         }
@@ -141,8 +128,7 @@ impl Drop for Loan {
 
 /// A device that streams.
 pub(super) struct Streaming {
-    // Before the device: it must not outlive the file that it waits for.
-    fd: AsyncFd<Watched>,
+    fd: AsyncFd<Arc<Handle>>,
     started: Started,
     wanted: DeviceCamera,
 }

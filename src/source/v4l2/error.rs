@@ -46,13 +46,17 @@ pub enum DeviceError {
         camera: String,
     },
     /// Another program streams from it.
-    #[error("camera {camera}: is in use by another program; a camera has one user at a time; stop that program (fuser -v {camera})")]
+    #[error(
+        "camera {camera}: is in use by another program; a camera has one user at a time; stop that program (fuser -v {camera})"
+    )]
     Busy {
         /// As configured.
         camera: String,
     },
     /// None of the pixel formats that are wanted.
-    #[error("camera {camera}: gives no {wanted}; it offers {offered}; set camera.pixels to one of mjpeg, yuyv, nv12, grey that it offers")]
+    #[error(
+        "camera {camera}: gives no {wanted}; it offers {offered}; set camera.pixels to one of mjpeg, yuyv, nv12, grey that it offers"
+    )]
     Pixels {
         /// As configured.
         camera: String,
@@ -61,8 +65,18 @@ pub enum DeviceError {
         /// The formats that it has.
         offered: String,
     },
+    /// A device that another program feeds, and that is not fed yet.
+    #[error(
+        "camera {camera}: offers no format at all; a camera offers at least one; start what feeds it, or plug it in anew"
+    )]
+    Unfed {
+        /// As configured.
+        camera: String,
+    },
     /// Not this size.
-    #[error("camera {camera}: gives no {wanted}; it offers {offered}; set camera.size_px (zones are in its pixels) or camera.pixels")]
+    #[error(
+        "camera {camera}: gives no {wanted}; it offers {offered}; set camera.size_px (zones are in its pixels) or camera.pixels"
+    )]
     Size {
         /// As configured.
         camera: String,
@@ -84,7 +98,9 @@ pub enum DeviceError {
         offered: String,
     },
     /// Fields instead of pictures.
-    #[error("camera {camera}: gives interlaced video; progressive video is needed; choose another input or mode of the camera")]
+    #[error(
+        "camera {camera}: gives interlaced video; progressive video is needed; choose another input or mode of the camera"
+    )]
     Interlaced {
         /// As configured.
         camera: String,
@@ -104,13 +120,17 @@ pub enum DeviceError {
         remedy: &'static str,
     },
     /// It was pulled out, or its driver gave it up.
-    #[error("camera {camera}: the device is gone; it must stay; check the plug, the cable and its power (dmesg tells more)")]
+    #[error(
+        "camera {camera}: the device is gone; it must stay; check the plug, the cable and its power (dmesg tells more)"
+    )]
     Gone {
         /// As configured.
         camera: String,
     },
     /// Opening it took too long.
-    #[error("camera {camera}: no answer while it was opened; allowed are {seconds} s; plug it in anew (dmesg tells more)")]
+    #[error(
+        "camera {camera}: no answer while it was opened; allowed are {seconds} s; plug it in anew (dmesg tells more)"
+    )]
     NoAnswer {
         /// As configured.
         camera: String,
@@ -147,6 +167,7 @@ impl DeviceError {
             | Self::Control { .. } => Fate::Configuration,
             Self::Absent { .. }
             | Self::Busy { .. }
+            | Self::Unfed { .. }
             | Self::Gone { .. }
             | Self::NoAnswer { .. }
             | Self::System { .. } => Fate::Passing,

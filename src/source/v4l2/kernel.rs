@@ -13,7 +13,10 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// `V4L2_BUF_TYPE_VIDEO_CAPTURE`.
 const CAPTURE: u32 = 1;
@@ -149,6 +152,13 @@ impl Handle {
         Ok(Self { file })
     }
 
+    /// The device as something that a runtime can wait for.
+    pub(super) fn watch(self: &Arc<Self>) -> io::Result<AsyncFd<Arc<Self>>> {
+        let interest = Interest::READABLE | Interest::ERROR;
+        // SAFETY: what is registered holds the file open for as long as it is registered, and the file is never exchanged.
+        Ok(unsafe { AsyncFd::register_with_interest(Arc::clone(self), interest) }?)
+    }
+
     /// One call; one that a signal broke off is made again.
     fn call<T>(&self, request: &Request<T>, argument: &mut T) -> io::Result<()> {
         loop {
@@ -220,9 +230,8 @@ impl Handle {
             other => other?,
         }
         let at = u64::try_from(buffer.seconds).ok().zip(u32::try_from(buffer.micros).ok());
-        let at = at.map(|(seconds, micros)| {
-            Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros.into()))
-        });
+        let at = at
+            .map(|(seconds, micros)| Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros.into())));
         Ok(Some(Filled {
             index: buffer.index,
             used: buffer.used as usize,
@@ -343,8 +352,7 @@ impl Driver for Handle {
 
     fn set_format(&mut self, fourcc: FourCc, (width, height): (u32, u32)) -> io::Result<Set> {
         let fourcc = u32::from_le_bytes(fourcc);
-        let mut format =
-            Format { kind: CAPTURE, width, height, fourcc, field: PROGRESSIVE, ..Zeroed::zeroed() };
+        let mut format = Format { kind: CAPTURE, width, height, fourcc, field: PROGRESSIVE, ..Zeroed::zeroed() };
         self.call(&S_FMT, &mut format)?;
         Ok(Set {
             fourcc: format.fourcc.to_le_bytes(),

@@ -128,11 +128,7 @@ fn codec(set: &Set, size: PictureSize) -> Codec {
 }
 
 /// Sets the exposure time; what the camera made of it, where it was set to a value.
-fn set_exposure(
-    driver: &mut dyn Driver,
-    wanted: &DeviceCamera,
-    rate: Option<f64>,
-) -> Result<Option<u32>, DeviceError> {
+fn set_exposure(driver: &mut dyn Driver, wanted: &DeviceCamera, rate: Option<f64>) -> Result<Option<u32>, DeviceError> {
     const KEY: &str = "exposure_us";
     let failed = |error: io::Error| system(wanted, "setting the exposure", &error);
     // In the dark some cameras halve their rate without a word. Not all have the control.
@@ -156,7 +152,8 @@ fn set_exposure(
             if let Some(frame_us) = rate.map(|rate| 1e6 / rate)
                 && f64::from(us) > frame_us
             {
-                let what = format!("a frame at {} frames/s lasts {frame_us:.0}", choice::rate_word(rate.unwrap_or(0.0)));
+                let what =
+                    format!("a frame at {} frames/s lasts {frame_us:.0}", choice::rate_word(rate.unwrap_or(0.0)));
                 let remedy = "give a shorter time or a lower camera.rate_hz";
                 return Err(DeviceError::Control { camera: choice::name(wanted), key: KEY, got, what, remedy });
             }
