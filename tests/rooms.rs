@@ -21,6 +21,7 @@ const THINGS: &[(&str, &[&str])] = &[
     ("stills", &["image"]),
     ("engine", &["rten", "rten_tensor", "ort"]),
     ("gpio", &["gpiocdev", "gpiocdev_uapi"]),
+    ("video device", &["libc"]),
     ("broker", &["rumqttc_v5", "rumqttc_v4", "rumqttc", "rumqttc_v5_next", "rumqttc_v4_next"]),
     ("embedded broker", &["rumqttd"]),
     ("columns", &["arrow_array", "arrow_schema", "arrow_ipc", "parquet"]),
@@ -59,6 +60,14 @@ const ROOMS: &[Room] = &[
         name: "source",
         imports: &["config", "ledger"],
         touches: &["network", "async", "rtsp", "disk", "clock", "threads", "log", "hash order"],
+    },
+    // Pure: what a device offers and what is set in it.
+    Room { name: "source::v4l2::choice", imports: &["config"], touches: &[] },
+    Room { name: "source::v4l2::setup", imports: &["config"], touches: &[] },
+    Room {
+        name: "source::v4l2",
+        imports: &["config", "ledger"],
+        touches: &["video device", "disk", "async", "clock", "log"],
     },
     Room { name: "decode", imports: &["ledger", "config"], touches: &["video", "stills", "clock", "log", "threads"] },
     Room { name: "preprocess", imports: &["model"], touches: &[] },
@@ -137,7 +146,7 @@ const ROOMS: &[Room] = &[
 ];
 
 /// Files that speak to a device and may therefore hold `unsafe`.
-const UNSAFE: &[&str] = &["src/infer/tensorrt/ffi.rs"];
+const UNSAFE: &[&str] = &["src/infer/tensorrt/ffi.rs", "src/source/v4l2/kernel.rs"];
 
 /// The file's module path: `src/track/cost.rs` is `track::cost`.
 fn module_of(file: &str) -> String {
@@ -268,7 +277,7 @@ fn each_kind_of_hole_is_found_with_file_and_line() {
         (
             "src/track.rs",
             "fn f() { unsafe { g() } }",
-            "src/track.rs:1: unsafe is allowed in no file but [\"src/infer/tensorrt/ffi.rs\"]",
+            "src/track.rs:1: unsafe is allowed in no file but [\"src/infer/tensorrt/ffi.rs\", \"src/source/v4l2/kernel.rs\"]",
         ),
         (
             "src/attic.rs",
