@@ -19,10 +19,9 @@ ln -s video0 /dev/link-to-camera
 printf 'root:x:0:0::/:/bin/sh\nmouse:x:1000:1000::/:/bin/sh\n' >/etc/passwd
 printf 'root:x:0:\nvideo:x:44:\n' >/etc/group
 echo "note    kernel $(uname -r), cameras:" /dev/video*
-# The test picture without its running clock.
-v4l2-ctl -d /dev/video0 -c osd_text_mode=2
-# Stamps at the start of a frame. Those at its end vivid makes before that end has come.
-v4l2-ctl -d /dev/video0 -c timestamp_source=1
+# The test picture without its running clock; stamps at the start of a frame, since vivid makes those of its end before that has come.
+prepare() { v4l2-ctl -d /dev/video0 -c osd_text_mode=2,timestamp_source=1; }
+prepare
 
 # config KEYS: the configuration of an arena with this camera.
 config() { printf 'arena = "a1"\n[camera]\n%s\n[model]\nfolder = "/model"\nengine = "built-in"\nthreads = 1\n' "$1" >/tmp/a1.toml; }
@@ -35,10 +34,10 @@ try() {
     echo "end $1 $?"
 }
 
-# meanwhile NAME KEYS SECONDS COMMAND: the same with a command two seconds later.
+# meanwhile NAME KEYS SECONDS COMMAND: the same with a command a little later.
 meanwhile() {
     (
-        sleep 2
+        sleep 1.5
         eval "$4"
     ) >/dev/null 2>&1 &
     try "$1" "$2" "--seconds $3"
@@ -83,11 +82,12 @@ probe --config /tmp/a1.toml --seconds 4 >/dev/null &
 sleep 1
 try busy "$small"
 wait
-meanwhile unplug "$small" 8 'v4l2-ctl -d /dev/video0 -c disconnect=1'
-meanwhile replug "$small" 10 'echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind; sleep 2; echo vivid.0 >/sys/bus/platform/drivers/vivid/bind'
-meanwhile fatal "$small" 7 'v4l2-ctl -d /dev/video0 -c inject_fatal_streaming_error=1'
-meanwhile damaged "$small" 6 'for n in 1 2 3; do v4l2-ctl -d /dev/video0 -c inject_v4l2_buf_flag_error=1; sleep 0.3; done'
-meanwhile dropped "$small" 8 'v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=30; sleep 3; v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0'
+meanwhile unplug "$small" 5 'v4l2-ctl -d /dev/video0 -c disconnect=1'
+meanwhile replug "$small" 7 'echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind; sleep 2; echo vivid.0 >/sys/bus/platform/drivers/vivid/bind'
+prepare
+meanwhile fatal "$small" 5 'v4l2-ctl -d /dev/video0 -c inject_fatal_streaming_error=1'
+meanwhile damaged "$small" 5 'for n in 1 2 3; do v4l2-ctl -d /dev/video0 -c inject_v4l2_buf_flag_error=1; sleep 0.3; done'
+meanwhile dropped "$small" 6 'v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=30; sleep 3; v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0'
 
 if [ -e /dev/video9 ]; then
     echo "begin picture"
@@ -113,9 +113,9 @@ config "$small"
 echo "begin run"
 arenad run /tmp/a1.toml 2>&1 &
 daemon=$!
-sleep 6
-v4l2-ctl -d /dev/video0 -c disconnect=1
 sleep 4
+v4l2-ctl -d /dev/video0 -c disconnect=1
+sleep 3
 kill $daemon
 wait $daemon
 echo "end run $?"

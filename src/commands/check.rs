@@ -106,15 +106,16 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
             let age = clock.wall().nanos_since(stamp.captured) as f64 / 1e6;
             timed.take(decode_took, start.elapsed(), age);
             timed.size = format!("{}x{}", size.width, size.height);
-            timed.clock = word(stamp.capture_clock);
+            timed.clock = Some(stamp.capture_clock);
             timed.animals = delivery.scene.animals.iter().filter(|animal| animal.track.is_some()).count();
         }
         timed.count() >= FRAMES
     });
     match heard {
         Ok(Camera { codec, device, pace }) => {
+            let clock = word(timed.clock.unwrap_or_default(), device.is_some());
             let device = device.map(|device| format!("; set to {device}")).unwrap_or_default();
-            let Timed { size, clock, .. } = &timed;
+            let size = &timed.size;
             table.good("camera", format!("{codec}, {size}, {}, capture clock: {clock}{device}", pace.words()));
             table.good("frames", timed.words());
         }
@@ -123,10 +124,11 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
     }
 }
 
-fn word(clock: CaptureClock) -> &'static str {
+fn word(clock: CaptureClock, of_device: bool) -> &'static str {
     match clock {
         CaptureClock::SenderReport => "the camera's (sender reports)",
         CaptureClock::Kernel => "the kernel's",
+        CaptureClock::Arrival if of_device => "arrival (the driver's stamps are of another clock)",
         CaptureClock::Arrival => "arrival (no sender report yet)",
         CaptureClock::Recording => "recording",
     }
@@ -138,7 +140,7 @@ struct Timed {
     line: Vec<Duration>,
     age_ms: f64,
     size: String,
-    clock: &'static str,
+    clock: Option<CaptureClock>,
     animals: usize,
 }
 
