@@ -112,6 +112,9 @@ pub struct RunnerArgs {
     /// Where engines that TensorRT built are kept.
     #[arg(long, value_name = "FOLDER", default_value = "/var/cache/arenad")]
     engine_cache: PathBuf,
+    /// The DLA core to which TensorRT gives the layers that it can take; without it, the GPU runs all.
+    #[arg(long, value_name = "CORE", value_parser = clap::value_parser!(u32).range(0..=7))]
+    dla: Option<u32>,
     /// Threads of the engine.
     #[arg(long, default_value_t = 2, value_parser = threads)]
     threads: usize,
@@ -126,6 +129,7 @@ impl RunnerArgs {
             library: self.onnxruntime_library.clone(),
             tensorrt_folder: self.tensorrt_folder.clone(),
             engine_cache: self.engine_cache.clone(),
+            dla: self.dla,
             ..config::Model::default()
         }
     }

@@ -3,6 +3,7 @@
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
 mod camera;
+mod decoding;
 mod gpio;
 mod harvest;
 mod process;
@@ -10,6 +11,7 @@ mod section;
 mod written;
 
 pub use camera::{Camera, CameraAt, DeviceCamera, NetworkCamera, Patience, PixelsChoice, Setting, Transport};
+pub use decoding::{DecodeEngine, Decoding};
 pub use gpio::{Gpio, GpioLine};
 pub use harvest::{Doubts, Harvest};
 pub use process::{Process, REALTIME_PRIORITY_MAX};
@@ -26,6 +28,8 @@ pub struct Config {
     pub arena: String,
     /// Where pictures come from.
     pub camera: Camera,
+    /// What decodes pictures.
+    pub decode: Decoding,
     /// What finds the animals.
     pub model: Model,
     /// The tracker.
@@ -82,6 +86,8 @@ pub struct Model {
     pub tensorrt_folder: Option<PathBuf>,
     /// Where engines that TensorRT built are kept.
     pub engine_cache: PathBuf,
+    /// The DLA core to which TensorRT gives the layers that it can take; `None`: the GPU runs all.
+    pub dla: Option<u32>,
     /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
     pub coats: Option<PathBuf>,
 }
@@ -97,6 +103,7 @@ impl Default for Model {
             library: None,
             tensorrt_folder: None,
             engine_cache: PathBuf::from("/var/cache/arenad"),
+            dla: None,
             coats: None,
         }
     }

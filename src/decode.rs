@@ -9,11 +9,13 @@ mod h264;
 mod h265;
 mod jpeg;
 mod numbers;
+mod nvdec;
 mod order;
 mod png;
 mod raw;
 mod sps;
 
+use crate::config::{DecodeEngine, Decoding};
 use crate::handover::{
     AccessUnit, Codec, Colour, Frame, FramePool, Gap, GapReason, Gaps, Matrix, PictureSize, PixelFormat,
 };
@@ -22,6 +24,7 @@ use crate::stamp::Clock;
 use numbers::Numbers;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why an access unit gives no picture.
@@ -47,6 +50,9 @@ pub enum DecodeError {
         /// What to set in the camera.
         remedy: &'static str,
     },
+    /// The device that decodes is not there or failed; one that failed is opened again at the next key picture.
+    #[error("nvdec: {0}")]
+    Device(String),
 }
 
 impl DecodeError {
@@ -126,6 +132,9 @@ pub trait Decoder: Send {
 /// The room's front: one stream of access units in, numbered frames out.
 pub struct Decode {
     decoder: Option<(Codec, Box<dyn Decoder>)>,
+    wanted: Decoding,
+    /// What is tried instead of H.264: a V4L2 code.
+    trial: Option<u32>,
     book: Book,
 }
 
@@ -143,7 +152,27 @@ impl Decode {
     pub fn new(buffers: usize, ledger: Arc<Ledger>, clock: Clock) -> Self {
         let book =
             Book { numbers: Numbers::new(), gaps: Gaps::default(), pool: FramePool::new(buffers), ledger, clock };
-        Self { decoder: None, book }
+        Self { decoder: None, wanted: Decoding::default(), trial: None, book }
+    }
+
+    /// The same with the engine that the configuration names.
+    ///
+    /// # Errors
+    /// It asks for a device that is not there.
+    pub fn by(self, wanted: &Decoding) -> Result<Self, DecodeError> {
+        if wanted.engine == DecodeEngine::Nvdec {
+            let device = nvdec::probe(wanted.device.as_deref())?;
+            tracing::info!("decode: {device} is there");
+        }
+        Ok(Self { wanted: wanted.clone(), ..self })
+    }
+
+    /// Has a V4L2 decoder decode access units of a `coding` of V4L2 (`FWHT`), of which nothing is read but whether they are key
+    /// pictures: by this a decoder is tried that knows neither H.264 nor H.265, as the kernel's test decoder.
+    pub fn try_coding(mut self, device: &Path, coding: &[u8; 4]) -> Self {
+        self.wanted = Decoding { engine: DecodeEngine::Nvdec, device: Some(device.to_owned()) };
+        self.trial = Some(u32::from_le_bytes(*coding));
+        self
     }
 
     /// Decodes one access unit; frames that are due are given to `out`, numbers rising. A frame's `gaps` hold every number
@@ -157,11 +186,14 @@ impl Decode {
             self.flush(out);
             self.decoder = None;
         }
-        let (_, decoder) = self.decoder.get_or_insert_with(|| (unit.codec, open(unit.codec)));
         let book = &mut self.book;
         let skipped = book.arrive(unit);
         let lost = unit.packets_lost.saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX));
-        let result = decoder.decode(unit, lost, &mut |outcome| book.settle(outcome, out));
+        let result = match &mut self.decoder {
+            Some((_, decoder)) => Ok(decoder),
+            none => open(unit.codec, &self.wanted, self.trial).map(|decoder| &mut none.insert((unit.codec, decoder)).1),
+        };
+        let result = result.and_then(|decoder| decoder.decode(unit, lost, &mut |outcome| book.settle(outcome, out)));
         if result.is_err() {
             book.settle(Outcome::Lost { unit: unit.stamp.frame, reason: GapReason::Corrupt }, out);
         }
@@ -278,14 +310,28 @@ impl Planes<'_> {
     }
 }
 
-fn open(codec: Codec) -> Box<dyn Decoder> {
-    match codec {
+fn open(codec: Codec, wanted: &Decoding, trial: Option<u32>) -> Result<Box<dyn Decoder>, DecodeError> {
+    if let (Some(coding), Some(device)) = (trial, &wanted.device) {
+        return Ok(Box::new(nvdec::Nvdec::unread(coding, device.clone())));
+    }
+    if wanted.engine == DecodeEngine::Nvdec {
+        return match nvdec::Nvdec::new(codec, wanted.device.clone()) {
+            Some(decoder) => Ok(Box::new(decoder)),
+            None => Err(DecodeError::Unsupported {
+                codec: "nvdec",
+                got: format!("{codec:?} pictures").into(),
+                allowed: "h264 and h265 are decoded by the device",
+                remedy: "set H.264 or H.265 in the camera, or [decode] engine = \"built-in\"",
+            }),
+        };
+    }
+    Ok(match codec {
         Codec::H264 => Box::new(h264::H264::new()),
         Codec::H265 => Box::new(h265::H265::new()),
         Codec::Jpeg => Box::new(jpeg::Jpeg::new()),
         Codec::Png => Box::new(png::Png::new()),
         Codec::Raw(picture) => Box::new(raw::Raw::new(picture)),
-    }
+    })
 }
 
 /// Runs a decoder library on bytes from outside. None of them is known to panic, but a daemon that runs for weeks must not end with

@@ -72,6 +72,16 @@ pub trait Engine: Send {
     /// The precision of the file that it runs.
     fn precision(&self) -> Precision;
 
+    /// What it runs on where that is no CPU: library, device, driver.
+    fn ground(&self) -> Option<String> {
+        None
+    }
+
+    /// What the last run took by the device's own clock, copies included; `None` for one without.
+    fn gpu_ms(&self) -> Option<f32> {
+        None
+    }
+
     /// Runs the model once. `input` is row-major NCHW (batch 1) as the contract says; the heads stay valid until the next run.
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError>;
 }
@@ -108,6 +118,7 @@ pub fn open_told(
             cache: &wanted.engine_cache,
             // The file's own numbers were asked for, or FP16 for what is not INT8.
             fp16: wanted.precision == PrecisionChoice::Fp16 || weights.precision == Precision::Int8,
+            dla: wanted.dla,
             pace: tensorrt::Pace::default(),
         };
         Ok(Box::new(tensorrt::TensorRt::open(contract, weights, settings, progress)?))

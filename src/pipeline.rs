@@ -11,7 +11,7 @@ pub use urgency::{Refused, Urgency};
 
 use crate::act::{ActError, GpioPin, Pin, RecordedPin};
 use crate::config::{self, Config};
-use crate::decode::Decode;
+use crate::decode::{Decode, DecodeError};
 use crate::handover::{AccessUnit, Delivery, Frame, Gaps, Line, Slot, Taken};
 use crate::infer::InferError;
 use crate::ledger::Ledger;
@@ -19,7 +19,7 @@ use crate::model::{Contract, ModelError, Precision};
 use crate::pose::PoseError;
 use crate::sink::feed::About;
 use crate::sink::files::{FileInfo, FilesError, FilesHandle, FilesSink};
-use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink};
+use crate::sink::harvest::{HarvestError, HarvestHandle, HarvestSink, MOST_HELD};
 use crate::sink::net::{NetError, NetHandle, NetOptions, NetSinks};
 use crate::sink::wire::{CameraReport, Names};
 use crate::source::SourceError;
@@ -38,6 +38,11 @@ const PICTURES_WAITING: usize = 16;
 /// Frame buffers: one in the decoder, one in the slot, one being tracked, two for viewers of the live page, three for the harvest.
 pub const FRAME_BUFFERS: usize = 8;
 
+/// Frame buffers of a line so configured: the harvest holds some pictures until their frames are settled.
+pub fn frame_buffers(config: &Config) -> usize {
+    FRAME_BUFFERS + if config.harvest.is_some() { MOST_HELD } else { 0 }
+}
+
 /// Why a daemon could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
@@ -50,6 +55,9 @@ pub enum PipelineError {
     /// The model's heads cannot be decoded.
     #[error(transparent)]
     Pose(#[from] PoseError),
+    /// What shall decode is not there.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// A zone is wrong.
     #[error(transparent)]
     Zones(#[from] ZoneError),
@@ -135,32 +143,40 @@ impl Daemon {
         let Plan { config, contract, clock, ledger, witness, progress } = plan;
         let urgency = Urgency::new(config.process.realtime_priority);
         progress(&format!("opening the model {}", contract.written.name));
-        // Here the threads of the engine and of the pin are made.
+        // The pin before all else: an earlier run's end may have left the line active.
+        let pin = lent(urgency, || pin(config, clock))?;
+        // The network before the engine, which may take minutes to build: whoever watches sees how far it is.
+        let net = Arc::new(NetSinks::start(NetOptions {
+            mqtt: config.mqtt.clone(),
+            web: config.web.clone(),
+            about: about(config, contract),
+            ledger: Arc::clone(&ledger),
+            clock,
+        })?);
         let open = || {
-            // The pin before the engine, which may take minutes: an earlier run's end may have left the line active.
-            let pin = pin(config, clock)?;
             let parts = TrackingParts::driving(pin, config, contract, clock, Arc::clone(&ledger))?;
-            Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), progress)
+            let told = |what: &str| {
+                progress(what);
+                net.set_opening(what);
+            };
+            Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), &told)
         };
-        let tracking = urgency.lend(open).map_err(|source| PipelineError::Thread { name: "open", source })??;
-        progress("starting the sinks");
+        let tracking = lent(urgency, open).inspect_err(|error| net.set_opening(&error.to_string()))?;
+        let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock).by(&config.decode)?;
         let (engine, precision) = (tracking.engine(), tracking.precision());
+        progress("starting the sinks");
         let info = file_info(&config.arena, contract, &config.zones);
         let harvest = match &config.harvest {
-            Some(harvest) => Some(Arc::new(HarvestSink::start(harvest, &info, Arc::clone(&ledger))?)),
+            Some(harvest) => {
+                Some(Arc::new(HarvestSink::start(harvest, config.tracker.settle, &info, Arc::clone(&ledger))?))
+            }
             None => None,
         };
         let files = match &config.files {
             Some(files) => Some(Arc::new(FilesSink::start(files.clone(), info, Arc::clone(&ledger), clock)?)),
             None => None,
         };
-        let net = Arc::new(NetSinks::start(NetOptions {
-            mqtt: config.mqtt.clone(),
-            web: config.web.clone(),
-            about: about(config, contract, (engine, precision)),
-            ledger: Arc::clone(&ledger),
-            clock,
-        })?);
+        net.set_engine(engine, precision.word());
         let (stop_source, stopped) = tokio::sync::watch::channel(false);
         let mut daemon = Self {
             notices: Arc::new(Line::new(64)),
@@ -178,7 +194,6 @@ impl Daemon {
             precision,
             became: tracking.became(),
         };
-        let decode = Decode::new(FRAME_BUFFERS, Arc::clone(&ledger), clock);
         daemon.spawn("track", threads::track(&daemon, tracking, witness))?;
         daemon.spawn("decode", threads::decode(&daemon, decode, Arc::clone(&ledger)))?;
         daemon.spawn("source", threads::source(&daemon, config.camera.clone(), clock, ledger, stopped))?;
@@ -277,6 +292,11 @@ fn units_waiting(camera: &config::Camera) -> usize {
     if matches!(camera.at, config::CameraAt::Device(_)) { PICTURES_WAITING } else { UNITS_WAITING }
 }
 
+/// On a thread that has the line's urgency, so that the threads which `work` makes have it too.
+fn lent<T: Send>(urgency: Urgency, work: impl FnOnce() -> Result<T, PipelineError> + Send) -> Result<T, PipelineError> {
+    urgency.lend(work).map_err(|source| PipelineError::Thread { name: "open", source })?
+}
+
 /// The configured line, made inactive, or a pin that drives nothing.
 fn pin(config: &Config, clock: Clock) -> Result<Box<dyn Pin>, PipelineError> {
     let Some(gpio) = &config.gpio else { return Ok(Box::new(RecordedPin::new(clock).0)) };
@@ -299,7 +319,7 @@ pub fn file_info(arena: &str, contract: &Contract, zones: &[config::ZoneArea]) -
     }
 }
 
-fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Precision)) -> About {
+fn about(config: &Config, contract: &Contract) -> About {
     let written = &contract.written;
     About {
         names: Names {
@@ -310,8 +330,6 @@ fn about(config: &Config, contract: &Contract, (engine, precision): (&str, Preci
             rules: config.rules.iter().map(|rule| rule.name.clone()).collect(),
         },
         model: written.name.clone(),
-        engine: engine.to_owned(),
-        precision: precision.word(),
         skeleton: written.skeleton.clone(),
         colours: contract.animals().iter().map(|identity| identity.colour.clone()).collect(),
         zones: config.zones.clone(),

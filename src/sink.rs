@@ -1,6 +1,6 @@
 //! Rooms that give scenes to the outside: broker, disk, page. A sink never changes a scene.
 
-mod board;
+pub mod board;
 mod disk;
 pub mod feed;
 pub mod files;

@@ -1,9 +1,12 @@
 //! What a consumer behind a real broker sees: every scene once, a retained status, the last will, events across a broker's restart.
 
 mod scenes;
+mod tensorrt;
 
 use arenad::config::{Encoding, Login, Mqtt, MqttVersion, Tls};
 use arenad::handover::{Event, Identity, Settled, Zone};
+use arenad::infer::Engine;
+use arenad::model::Contract;
 use arenad::rehearsal::broker::Broker;
 use arenad::sink::mqtt::probe;
 use arenad::sink::net::NetHandle;
@@ -17,6 +20,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tensorrt::StandIn;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -188,6 +192,49 @@ fn the_status_is_there_for_whoever_comes_later_and_ends_as_stopped() {
         late.status("stopped").await;
         let mut latest = Consumer::new(broker.addr(), "latest").await;
         assert!(latest.status("stopped").await.retained);
+    });
+}
+
+#[test]
+fn whoever_subscribes_hears_how_far_the_building_of_an_engine_is_and_why_it_failed() {
+    let broker = Broker::start(0).expect("a broker");
+    let contract = Contract::bundled().expect("the bundled model");
+    let cache = tempfile::tempdir().expect("a folder");
+    run(async {
+        let mut consumer = Consumer::new(broker.addr(), "consumer").await;
+        let sinks = Arc::new(scenes::opening(Some(config(broker.addr().port())), None, "a1").0);
+        assert_eq!(consumer.status("opening").await.json()["engine"], Value::Null);
+        let library = Arc::new(StandIn::slow(&contract));
+        let start = |refuses: bool| {
+            let (sinks, library, contract) = (Arc::clone(&sinks), Arc::clone(&library), contract.clone());
+            let cache = cache.path().to_owned();
+            tokio::task::spawn_blocking(move || {
+                library.refuses.store(refuses, std::sync::atomic::Ordering::SeqCst);
+                let told = |what: &str| sinks.set_opening(what);
+                let opened = library.open(&contract, &cache, &told);
+                match &opened {
+                    Ok(engine) => sinks.set_engine(engine.name(), engine.precision().word()),
+                    Err(error) => sinks.set_opening(&error.to_string()),
+                }
+            })
+        };
+        for refuses in [true, false] {
+            let building = start(refuses);
+            // The library does the next step when the one before has been heard behind the broker.
+            for step in 1..=3 {
+                let words = format!("building the engine of socialbox: layers, {} %", step * 25);
+                while consumer.status("opening").await.json()["detail"] != words.as_str() {}
+                library.go_on();
+            }
+            building.await.expect("opens");
+            if refuses {
+                let words = "the parser does not know Foo";
+                while !consumer.status("opening").await.json()["detail"].as_str().is_some_and(|d| d.contains(words)) {}
+            }
+        }
+        let status = consumer.status("starting").await.json();
+        assert_eq!((&status["engine"], &status["precision"]), (&"tensorrt".into(), &"fp32".into()));
+        close(Arc::into_inner(sinks).expect("the last")).await;
     });
 }
 

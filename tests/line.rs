@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(40);
+/// What has not come by then will not come, also on an emulated processor.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A rendered arena in front of a camera.
 struct Stage {

@@ -230,6 +230,23 @@ fn health_follows_the_camera() {
 }
 
 #[test]
+fn the_page_tells_how_far_the_opening_of_an_engine_is() {
+    let web = Web { listen: (Ipv4Addr::LOCALHOST, 0).into(), pictures_hz: 30 };
+    let (sinks, _, _) = scenes::opening(None, Some(web), "a1");
+    let addr = sinks.web_addr().expect("an address");
+    run(async {
+        let mut viewer = Viewer::new(addr).await;
+        let words = "building the engine of made-up: layers, 4 of 9";
+        sinks.set_opening(words);
+        while viewer.text_of("news").await["opening"] != words {}
+        assert_eq!(get(addr, "/healthz", &addr.to_string()).await.1, format!("{words}\n"));
+        sinks.set_engine("none", "fp32");
+        let runs = serde_json::json!(["none", "fp32"]);
+        while viewer.text_of("news").await["runs"] != runs {}
+    });
+}
+
+#[test]
 fn a_port_in_use_says_which_and_what_to_do() {
     let (_sinks, clock, addr) = page();
     let options = NetOptions {

@@ -1,6 +1,7 @@
 //! Promise: from heads to pins nothing is allocated per frame, on any thread of the line that this covers.
 
 mod imported;
+mod tensorrt;
 mod world;
 
 use arenad::act::{Actor, Names, RecordedPin, Rules};
@@ -9,8 +10,6 @@ use arenad::crop::Cropper;
 use arenad::handover::{
     Animal, Colour, Event, Frame, Identity, Keypoint, MAX_EVENTS, PictureSize, PixelFormat, Pose, Poses, Scene, State,
 };
-use arenad::infer::tensorrt::library::{About, BuildOptions, Fault, Library, Session, Step, Tensor};
-use arenad::infer::tensorrt::{Pace, Settings, TensorRt};
 use arenad::infer::{Engine, Head, Heads};
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
@@ -25,6 +24,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
+use tensorrt::StandIn;
 use world::{Observer, World, no_gaps, zones};
 
 thread_local! {
@@ -322,65 +322,10 @@ fn the_counter_counts() {
     assert!(allocations() > before);
 }
 
-/// A TensorRT of our own: its engine has the model's tensors and answers zeros.
-struct StandIn(About, Contract);
-
-impl Library for StandIn {
-    fn about(&self) -> &About {
-        &self.0
-    }
-
-    fn build(&self, _: &[u8], _: BuildOptions, _: &(dyn Fn(Step) + Sync)) -> Result<Vec<u8>, Fault> {
-        Ok(b"plan".to_vec())
-    }
-
-    fn load(&self, _: &[u8]) -> Result<Box<dyn Session>, Fault> {
-        let written = &self.1.written;
-        let tensor = |name: &str, input, shape: [usize; 4]| Tensor {
-            name: name.to_owned(),
-            input,
-            fp32: true,
-            shape: shape.iter().map(|size| *size as i64).collect(),
-        };
-        let size = [1, 3, written.input.height as usize, written.input.width as usize];
-        let mut all = vec![tensor(&written.input.name, true, size)];
-        all.extend(written.outputs.iter().map(|output| tensor(&output.name, false, output.shape)));
-        Ok(Box::new(Answers(all)))
-    }
-}
-
-struct Answers(Vec<Tensor>);
-
-impl Session for Answers {
-    fn tensors(&self) -> &[Tensor] {
-        &self.0
-    }
-
-    fn start(&mut self) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn put(&mut self, _: usize, _: &[f32]) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn run(&mut self) -> Result<f32, Fault> {
-        Ok(1.0)
-    }
-
-    fn take(&mut self, _: usize, values: &mut [f32]) -> Result<(), Fault> {
-        values.fill(0.0);
-        Ok(())
-    }
-}
-
 #[test]
 fn nothing_is_allocated_around_a_run_of_tensorrt() {
     let (contract, folder) = (Contract::bundled().unwrap(), tempfile::tempdir().unwrap());
-    let about = About { version: 100_300, driver: 12_060, gpu: "Orin".to_owned(), compute: (8, 7) };
-    let library = StandIn(about, contract.clone());
-    let settings = Settings { folder: None, cache: folder.path(), fp16: true, pace: Pace::default() };
-    let mut engine = TensorRt::on(&library, &contract, &contract.weights[0], settings, &|_| {}).unwrap();
+    let mut engine = StandIn::new(&contract).open(&contract, folder.path(), &|_| ()).unwrap();
     let input = vec![0.0; contract.input_len()];
     let before = allocations();
     for _ in 0..100 {

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-/// What has not happened by then will not happen.
-const LIMIT: Duration = Duration::from_secs(60);
+/// What has not happened by then will not happen, also on an emulated processor.
+const LIMIT: Duration = Duration::from_secs(300);
 const SIZE: PictureSize = PictureSize { width: 640, height: 480 };
 
 /// The address of a camera that is off.

@@ -97,9 +97,21 @@ fn every_status_is_as_promised() {
     let (about, clock) = (scenes::about("a1"), Clock::new());
     let report = CameraReport { state: CameraState::Live, since: clock.wall(), detail: String::new() };
     use DaemonState::*;
-    for state in [Starting, Live, Retrying, Stopped, Offline] {
-        hold("status", &StatusMessage::new(&about.names, about.looks(), &report, (state, clock.wall())));
+    let engines = [
+        EngineReport::Runs { engine: "none", precision: "fp32" },
+        EngineReport::Opening { since: clock.wall(), detail: "building".to_owned() },
+    ];
+    for engine in &engines {
+        for state in [Opening, Starting, Live, Retrying, Stopped, Offline] {
+            let end = Some((state, clock.wall()));
+            hold("status", &StatusMessage::new(&about.names, (&about.model, engine), &report, end));
+        }
     }
+    let [json, _] = sent(&StatusMessage::new(&about.names, (&about.model, &engines[1]), &report, None));
+    assert_eq!(
+        (&json["state"], &json["detail"], &json["engine"]),
+        (&"opening".into(), &"building".into(), &Value::Null)
+    );
 }
 
 #[test]

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The Debian package in a booted system: installs, starts an arena, survives hangs and kills, is upgraded and removed. Needs
 # target/release/arenad (or $ARENAD_BIN), target/release/examples/camera (or $CAMERA_BIN) and cargo-deb (cargo install --locked cargo-deb).
-# On a machine that is busy with other things PATIENCE=5 waits five times as long.
+# On a machine that is busy with other things PATIENCE=5 waits five times as long. SUITE=jammy tries it in Ubuntu 22.04 (JetPack 6's).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
 arenad=${ARENAD_BIN:-$target/release/arenad}
 camera=${CAMERA_BIN:-$target/release/examples/camera}
 
+suite=${SUITE:-bookworm}
 packages="systemd-container mmdebstrap lintian"
 # shellcheck disable=SC2086
 dpkg -s $packages >/dev/null 2>&1 || {
@@ -51,8 +52,15 @@ sed -i "s|/usr/bin/arenad|$work/unit/usr/bin/arenad|; /^Documentation=/d" "$unit
 say "systemd-analyze verify has no complaint" bash -c "! systemd-analyze verify '$unit' 2>&1 | grep ."
 
 mirror=$(awk '/^URIs:/{print $2; exit}' /etc/apt/sources.list.d/*.sources 2>/dev/null || true)
+[ "$suite" = bookworm ] || {
+    # Debian has not got the keys of Ubuntu's archive.
+    curl --retry 3 -sSfL http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/ubuntu-keyring_2021.03.26_all.deb -o "$work/keys.deb"
+    echo "0d0e7ed6b112f5d03eabf3c7eb01ebdacf9c57714b279e90495cfc58c8c4520f  $work/keys.deb" | sha256sum --quiet --check
+    dpkg-deb -x "$work/keys.deb" "$work/keys"
+    mirror="deb [signed-by=$work/keys/usr/share/keyrings/ubuntu-archive-keyring.gpg] http://archive.ubuntu.com/ubuntu $suite main universe"
+}
 mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
-    --include=systemd,systemd-sysv,dbus,udev,procps,util-linux,strace,libgcc-s1 bookworm "$work/root" ${mirror:+"$mirror"}
+    --include=systemd,systemd-sysv,dbus,udev,procps,util-linux,strace,libgcc-s1 "$suite" "$work/root" ${mirror:+"$mirror"}
 mkdir "$work/root/try"
 cp "$work/debs"/*.deb "$camera" .ci/interop/package.inside.bash "$work/root/try/"
 cat >"$work/root/etc/systemd/system/try.service" <<UNIT

@@ -1,12 +1,66 @@
-// A driver without substance for tensorrt.sh: it answers what TensorRT and the shim ask first. DEVICES is how many GPUs it claims.
+// A driver without substance for tensorrt.sh: "device" memory is the machine's, work is done when it is queued, and a graph is a list of it.
+// DEVICES is how many GPUs it claims. STANDIN_CAPTURE=0: nothing can be captured. STANDIN_COPIES=0: a copy costs the CPU nothing, as with a GPU.
 #include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define SAY(name, ...) \
-    int name(__VA_ARGS__) { return 0; }
+typedef void (*Work)(void*);
+struct item {
+    Work work; // null: a copy
+    void* to;
+    const void* from;
+    size_t size;
+};
+struct graph {
+    size_t count;
+    struct item items[64];
+};
+struct stream {
+    struct graph* capturing;
+};
 
+static int off(const char* name) {
+    const char* text = getenv(name);
+    return text != NULL && text[0] == '0';
+}
+static int copies = 1;
+static const char* failing; // what cuStreamSynchronize answers while the environment says so
+
+static void run(struct item item) {
+    if (item.work != NULL) {
+        item.work(item.to);
+    } else if (copies) {
+        memcpy(item.to, item.from, item.size);
+    }
+}
+static int queue(struct stream* stream, struct item item) {
+    if (stream->capturing == NULL) {
+        run(item);
+    } else if (stream->capturing->count < 64) {
+        stream->capturing->items[stream->capturing->count++] = item;
+    }
+    return 0;
+}
+
+// What the stand-in's network calls instead of a kernel.
+void standin_launch(struct stream* stream, Work work, void* what) {
+    struct item item = {work, what, NULL, 0};
+    queue(stream, item);
+}
+
+int cuInit(unsigned flags) {
+    (void)flags;
+    copies = !off("STANDIN_COPIES");
+    failing = getenv("STANDIN_FAILS");
+    return 0;
+}
 int cuDeviceGetCount(int* count) {
     *count = DEVICES;
+    return 0;
+}
+int cuDeviceGet(int* device, int ordinal) {
+    *device = ordinal;
     return 0;
 }
 int cuDriverGetVersion(int* version) {
@@ -25,30 +79,103 @@ int cuDeviceGetAttribute(int* value, int attribute, int device) {
     return 0;
 }
 int cuGetErrorString(int error, const char** words) {
-    (void)error;
-    *words = "none";
+    *words = error == 700 ? "an illegal memory access was encountered" : "none";
     return 0;
 }
-SAY(cuInit, unsigned flags)
-SAY(cuDeviceGet, int* device, int ordinal)
-SAY(cuDevicePrimaryCtxRetain, void** context, int device)
-SAY(cuCtxSetCurrent, void* context)
-SAY(cuMemAlloc_v2, unsigned long long* at, size_t size)
-SAY(cuMemFree_v2, unsigned long long at)
-SAY(cuMemHostAlloc, void** at, size_t size, unsigned flags)
-SAY(cuMemFreeHost, void* at)
-SAY(cuMemcpyHtoDAsync_v2, unsigned long long to, const void* from, size_t size, void* stream)
-SAY(cuMemcpyDtoHAsync_v2, void* to, unsigned long long from, size_t size, void* stream)
-SAY(cuStreamCreate, void** stream, unsigned flags)
-SAY(cuStreamDestroy_v2, void* stream)
-SAY(cuStreamSynchronize, void* stream)
-SAY(cuEventCreate, void** event, unsigned flags)
-SAY(cuEventDestroy_v2, void* event)
-SAY(cuEventRecord, void* event, void* stream)
-SAY(cuEventElapsedTime, float* ms, void* from, void* to)
-SAY(cuStreamBeginCapture_v2, void* stream, int mode)
-SAY(cuStreamEndCapture, void* stream, void** graph)
-SAY(cuGraphInstantiateWithFlags, void** exec, void* graph, unsigned long long flags)
-SAY(cuGraphLaunch, void* exec, void* stream)
-SAY(cuGraphExecDestroy, void* exec)
-SAY(cuGraphDestroy, void* graph)
+int cuDevicePrimaryCtxRetain(void** context, int device) {
+    (void)device;
+    *context = NULL;
+    return 0;
+}
+int cuCtxSetCurrent(void* context) {
+    (void)context;
+    return 0;
+}
+int cuMemAlloc_v2(uint64_t* at, size_t size) {
+    *at = (uint64_t)(uintptr_t)calloc(1, size);
+    return *at == 0 ? 2 : 0;
+}
+int cuMemFree_v2(uint64_t at) {
+    free((void*)(uintptr_t)at);
+    return 0;
+}
+int cuMemHostAlloc(void** at, size_t size, unsigned flags) {
+    (void)flags;
+    *at = calloc(1, size);
+    return *at == NULL ? 2 : 0;
+}
+int cuMemFreeHost(void* at) {
+    free(at);
+    return 0;
+}
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t size, struct stream* stream) {
+    struct item item = {NULL, (void*)(uintptr_t)to, from, size};
+    return queue(stream, item);
+}
+int cuMemcpyDtoHAsync_v2(void* to, uint64_t from, size_t size, struct stream* stream) {
+    struct item item = {NULL, to, (const void*)(uintptr_t)from, size};
+    return queue(stream, item);
+}
+int cuStreamCreate(struct stream** stream, unsigned flags) {
+    (void)flags;
+    *stream = calloc(1, sizeof **stream);
+    return *stream == NULL ? 2 : 0;
+}
+int cuStreamDestroy_v2(struct stream* stream) {
+    free(stream);
+    return 0;
+}
+int cuStreamSynchronize(struct stream* stream) {
+    (void)stream;
+    return failing != NULL ? atoi(failing) : 0;
+}
+int cuEventCreate(void** event, unsigned flags) {
+    (void)flags;
+    *event = malloc(1);
+    return 0;
+}
+int cuEventDestroy_v2(void* event) {
+    free(event);
+    return 0;
+}
+int cuEventRecord(void* event, void* stream) {
+    (void)event;
+    (void)stream;
+    return 0;
+}
+int cuEventElapsedTime(float* ms, void* from, void* to) {
+    (void)from;
+    (void)to;
+    *ms = 0.25F;
+    return 0;
+}
+int cuStreamBeginCapture_v2(struct stream* stream, int mode) {
+    (void)mode;
+    if (off("STANDIN_CAPTURE")) return 900;
+    stream->capturing = calloc(1, sizeof(struct graph));
+    return 0;
+}
+int cuStreamEndCapture(struct stream* stream, struct graph** graph) {
+    *graph = stream->capturing;
+    stream->capturing = NULL;
+    return 0;
+}
+int cuGraphInstantiateWithFlags(struct graph** exec, struct graph* graph, unsigned long long flags) {
+    (void)flags;
+    *exec = malloc(sizeof **exec);
+    if (*exec == NULL) return 2;
+    **exec = *graph;
+    return 0;
+}
+int cuGraphLaunch(struct graph* exec, struct stream* stream) {
+    for (size_t i = 0; i < exec->count; ++i) queue(stream, exec->items[i]);
+    return 0;
+}
+int cuGraphExecDestroy(struct graph* exec) {
+    free(exec);
+    return 0;
+}
+int cuGraphDestroy(struct graph* graph) {
+    free(graph);
+    return 0;
+}

@@ -1,5 +1,7 @@
 //! `arenad bench`: each step alone and the line whole, on rendered pictures.
 
+mod board;
+
 use super::progress::Progress;
 use super::run::{arena_contract, start_failure};
 use super::{Failure, fatal};
@@ -12,6 +14,7 @@ use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts};
 use arenad::rehearsal::encode::{EncodeSettings, Encoder, FrameRate};
 use arenad::rehearsal::{Arena, HEIGHT, Look, WIDTH, i420_from_rgb};
 use arenad::stamp::{CaptureClock, Clock, Stamp, WallTime};
+use board::Board;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,9 @@ pub struct Args {
     frames: u64,
     #[command(flatten)]
     engine: super::EngineArgs,
+    /// The machine beside the figures, as Markdown to paste into hardware.md: board, release, power mode, clocks, heat.
+    #[arg(long)]
+    board: bool,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -39,6 +45,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let units = film(args.frames)?;
     let mut decode = Decode::new(FRAME_BUFFERS, ledger, clock);
     let mut times = Times::default();
+    let cold = args.board.then(Board::cold);
     let began = Instant::now();
     for mut unit in units {
         unit.stamp.arrived = clock.monotonic();
@@ -47,7 +54,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         decode.decode(&unit, &mut |shown: Frame| frame = Some(shown)).map_err(fatal)?;
         times.decode.push(start.elapsed());
         if let Some(delivery) = frame.and_then(|frame| tracking.advance(frame)) {
-            times.take(&delivery);
+            times.take(&delivery, tracking.gpu_ms());
             let start = Instant::now();
             tracking.settle(&delivery.scene, &mut |_settled| ());
             times.settle.push(start.elapsed());
@@ -55,10 +62,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     }
     times.line = began.elapsed();
     let engine = (tracking.engine(), tracking.precision());
-    if args.json {
-        times.print_json(engine, args.engine.runner.threads)
-    } else {
-        times.print_table(engine, args.engine.runner.threads)
+    let board = cold.map(|cold| Board::after(cold, tracking.ground()));
+    match board {
+        _ if args.json => times.print_json(engine, args.engine.runner.threads, board.as_ref()),
+        Some(board) => times.print_board(engine, args.engine.runner.threads, &board),
+        None => times.print_table(engine, args.engine.runner.threads),
     }
     Ok(())
 }
@@ -68,6 +76,7 @@ fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
         arena: "bench".to_owned(),
         camera: Camera::on_network(url::Url::parse("rtsp://rendered/")?),
         model: args.engine.meant(),
+        decode: config::Decoding::default(),
         tracker: config::Tracker::default(),
         zones: super::demo::zones(),
         rules: vec![super::demo::rule()],
@@ -116,6 +125,8 @@ struct Times {
     decode: Vec<Duration>,
     preprocess: Vec<Duration>,
     infer: Vec<Duration>,
+    /// What of it the GPU's own clock does not account for; empty without one.
+    beyond: Vec<Duration>,
     pose: Vec<Duration>,
     track: Vec<Duration>,
     act: Vec<Duration>,
@@ -127,12 +138,16 @@ struct Times {
 }
 
 impl Times {
-    fn take(&mut self, delivery: &Delivery) {
+    fn take(&mut self, delivery: &Delivery, gpu_ms: Option<f32>) {
         let steps = &delivery.steps;
         let between =
             |from: arenad::stamp::Monotonic, to: arenad::stamp::Monotonic| Duration::from_nanos(to.nanos_since(from));
         self.preprocess.push(between(steps.taken, steps.preprocessed));
-        self.infer.push(between(steps.preprocessed, steps.inferred));
+        let infer = between(steps.preprocessed, steps.inferred);
+        self.infer.push(infer);
+        if let Some(gpu) = gpu_ms.and_then(|ms| Duration::try_from_secs_f32(ms / 1000.0).ok()) {
+            self.beyond.push(infer.saturating_sub(gpu));
+        }
         self.pose.push(between(steps.inferred, steps.posed));
         self.track.push(between(steps.posed, steps.tracked));
         self.act.push(between(steps.tracked, steps.acted));
@@ -144,6 +159,7 @@ impl Times {
             ("decode", &mut self.decode),
             ("preprocess", &mut self.preprocess),
             ("infer", &mut self.infer),
+            ("infer beyond the GPU", &mut self.beyond),
             ("pose", &mut self.pose),
             ("track", &mut self.track),
             ("act", &mut self.act),
@@ -151,6 +167,7 @@ impl Times {
             ("all but decode and infer", &mut self.rest),
         ]
         .into_iter()
+        .filter(|(_, times)| !times.is_empty())
         .map(|(name, times)| {
             times.sort_unstable();
             (name, quantile_ms(times, 0.5), quantile_ms(times, 0.99))
@@ -171,7 +188,13 @@ impl Times {
         println!("the line whole: {:.1} frames/s", self.frames_per_second());
     }
 
-    fn print_json(mut self, (engine, precision): (&str, Precision), threads: usize) {
+    fn print_board(mut self, (engine, precision): (&str, Precision), threads: usize, board: &Board) {
+        let engine = format!("{engine} {precision}, {threads} thread(s), {} frames of 640x480", self.rest.len());
+        let rows = self.rows();
+        print!("{}", board.markdown(&engine, &rows, self.frames_per_second()));
+    }
+
+    fn print_json(mut self, (engine, precision): (&str, Precision), threads: usize, board: Option<&Board>) {
         let steps: serde_json::Map<_, _> = self
             .rows()
             .into_iter()
@@ -181,10 +204,11 @@ impl Times {
             .collect();
         let frames = self.rest.len();
         let fps = self.frames_per_second();
-        println!(
-            "{}",
-            serde_json::json!({"engine": engine, "precision": precision.word(), "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps})
-        );
+        let mut all = serde_json::json!({"engine": engine, "precision": precision.word(), "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps});
+        if let (Some(board), Some(all)) = (board, all.as_object_mut()) {
+            all.insert("board".to_owned(), board.json());
+        }
+        println!("{all}");
     }
 }
 

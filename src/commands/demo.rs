@@ -77,6 +77,7 @@ fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Res
         arena: "rehearsal".to_owned(),
         camera: Camera::on_network(camera.url().parse().map_err(fatal)?),
         model: args.engine.meant(),
+        decode: config::Decoding::default(),
         tracker: config::Tracker::default(),
         zones: zones(),
         rules: vec![rule()],

@@ -6,9 +6,9 @@ use super::run::{arena_contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
 use arenad::config::{self, Camera, Config};
 use arenad::decode::Decode;
-use arenad::handover::{Delivery, Frame, Scene};
+use arenad::handover::{Delivery, Frame, Scene, Settled};
 use arenad::ledger::Ledger;
-use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, file_info};
+use arenad::pipeline::{Tracking, TrackingParts, file_info, frame_buffers};
 use arenad::sink::harvest::Harvester;
 use arenad::source::FileSource;
 use arenad::stamp::Clock;
@@ -62,13 +62,15 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         false => None,
     };
     let harvest = match &config.harvest {
-        Some(harvest) => Some(Harvester::new(harvest, &info, Arc::clone(&ledger)).map_err(configuration)?),
+        Some(harvest) => {
+            Some(Harvester::new(harvest, config.tracker.settle, &info, Arc::clone(&ledger)).map_err(configuration)?)
+        }
         None => None,
     };
     let results = Results::new(&args.out, info, args.live, Arc::clone(&ledger))?;
     let engine = format!("{} {}", tracking.engine(), tracking.precision());
     let began = Instant::now();
-    let mut replay = Replay { tracking, results, raw_poses, harvest };
+    let mut replay = Replay { buffers: frame_buffers(&config), tracking, results, raw_poses, harvest };
     replay.play(source, &Arc::clone(&ledger), clock)?;
     let written = replay.finish()?;
     report(&ledger, &engine, began.elapsed(), &args, &written);
@@ -90,6 +92,7 @@ pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
             arena: "replay".to_owned(),
             camera: Camera::on_network("rtsp://recording/".parse().map_err(fatal)?),
             model: config::Model::default(),
+            decode: config::Decoding::default(),
             tracker: config::Tracker::default(),
             zones: Vec::new(),
             rules: Vec::new(),
@@ -113,8 +116,9 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     let coats = typed.coats.or(config.model.coats);
     let library = typed.library.or(config.model.library);
     let tensorrt_folder = typed.tensorrt_folder.or(config.model.tensorrt_folder);
+    let dla = typed.dla.or(config.model.dla);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, coats, library, tensorrt_folder, full_frame_every, ..typed };
+    config.model = config::Model { folder, coats, library, tensorrt_folder, dla, full_frame_every, ..typed };
     let harvest = config.harvest.take().unwrap_or_default();
     config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)
@@ -122,6 +126,8 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
 
 /// From frames to files.
 struct Replay {
+    /// Of the pool for frames.
+    buffers: usize,
     tracking: Tracking,
     results: Results,
     raw_poses: Option<TranscriptWriter<BufWriter<File>>>,
@@ -130,7 +136,7 @@ struct Replay {
 
 impl Replay {
     fn play(&mut self, source: FileSource, ledger: &Arc<Ledger>, clock: Clock) -> Result<(), Failure> {
-        let mut decode = Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock);
+        let mut decode = Decode::new(self.buffers, Arc::clone(ledger), clock);
         let mut progress = Progress::new("replay", "frames", source.len());
         let mut received = 0;
         for unit in source {
@@ -155,8 +161,8 @@ impl Replay {
         }
         decode.flush(&mut |frame| self.take(frame));
         progress.done();
-        let results = &mut self.results;
-        self.tracking.settle_rest(&mut |settled| results.settled(&settled));
+        let (results, harvest) = (&mut self.results, &mut self.harvest);
+        self.tracking.settle_rest(&mut |settled| give(&settled, results, harvest));
         let mut gaps = self.tracking.finish();
         gaps.extend(&decode.take_gaps());
         self.results.missing(&gaps);
@@ -175,8 +181,8 @@ impl Replay {
         }
         let Delivery { scene, frame, .. } = delivery;
         drop(frame);
-        let results = &mut self.results;
-        self.tracking.settle(&scene, &mut |settled| results.settled(&settled));
+        let (results, harvest) = (&mut self.results, &mut self.harvest);
+        self.tracking.settle(&scene, &mut |settled| give(&settled, results, harvest));
     }
 
     fn record(&mut self, scene: &Scene) {
@@ -192,6 +198,13 @@ impl Replay {
             raw.finish().map_err(fatal)?;
         }
         self.results.finish()
+    }
+}
+
+fn give(settled: &Settled, results: &mut Results, harvest: &mut Option<Harvester>) {
+    results.settled(settled);
+    if let Some(harvest) = harvest {
+        harvest.take_settled(settled);
     }
 }
 

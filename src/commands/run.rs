@@ -114,6 +114,8 @@ pub(super) fn start_failure(error: PipelineError) -> Failure {
     match error {
         PipelineError::Thread { .. } => fatal(error),
         PipelineError::Act(ActError::Gpio(ref gpio)) if gpio.may_pass() => fatal(error),
+        // With the program able to use it, a decoder's device may still come.
+        PipelineError::Decode(_) if cfg!(feature = "nvdec") => fatal(error),
         error => configuration(error),
     }
 }

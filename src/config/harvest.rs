@@ -31,6 +31,8 @@ pub struct Doubts {
     pub identity_p_min: f32,
     /// A track changes its name.
     pub identity_change: bool,
+    /// A name that went out live was settled otherwise.
+    pub identity_revised: bool,
     /// So many animals or more are out of sight outside sheltered zones. 0 is never.
     pub missing_animals: usize,
     /// A keypoint moves further than this from one scene to the next, camera pixels. 0 is never.
@@ -52,7 +54,14 @@ impl Default for Harvest {
 
 impl Default for Doubts {
     fn default() -> Self {
-        Self { score_min: 0.4, identity_p_min: 0.7, identity_change: true, missing_animals: 1, jump_px: 60.0 }
+        Self {
+            score_min: 0.4,
+            identity_p_min: 0.7,
+            identity_change: true,
+            identity_revised: true,
+            missing_animals: 1,
+            jump_px: 60.0,
+        }
     }
 }
 
@@ -69,6 +78,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Harvest> {
         score_min: section.share("score_min", default.doubts.score_min),
         identity_p_min: section.share("identity_p_min", default.doubts.identity_p_min),
         identity_change: section.truth("identity_change", default.doubts.identity_change),
+        identity_revised: section.truth("identity_revised", default.doubts.identity_revised),
         missing_animals: section.whole("missing_animals", default.doubts.missing_animals as u64, 0..=MAX_ANIMALS as u64)
             as usize,
         jump_px: section.decimal("jump_px", default.doubts.jump_px, 0.0..=10_000.0),
@@ -92,9 +102,16 @@ mod tests {
         let least = read("[harvest]\nfolder = \"h\"\n");
         assert_eq!(least, Some(Harvest { folder: "h".into(), ..Harvest::default() }));
         let full = "[harvest]\nfolder = \"h\"\nframes_max = 9\nmib_max = 2\nspacing_s = 0\nlabel_score_min = 0\n\
-                    score_min = 0.5\nidentity_p_min = 1\nidentity_change = false\nmissing_animals = 0\njump_px = 12.5\n";
-        let doubts =
-            Doubts { score_min: 0.5, identity_p_min: 1.0, identity_change: false, missing_animals: 0, jump_px: 12.5 };
+                    score_min = 0.5\nidentity_p_min = 1\nidentity_change = false\nidentity_revised = false\nmissing_animals = 0\n\
+                    jump_px = 12.5\n";
+        let doubts = Doubts {
+            score_min: 0.5,
+            identity_p_min: 1.0,
+            identity_change: false,
+            identity_revised: false,
+            missing_animals: 0,
+            jump_px: 12.5,
+        };
         let wanted = Harvest {
             folder: "h".into(),
             frames_max: 9,
@@ -125,7 +142,7 @@ mod tests {
                 "harvest.missing_animals: got 9; allowed: a whole number from 0 to 8",
                 "harvest.jump_px: got nan; allowed: 0 to 10000",
                 "harvest.spacing_ms: is not a key here; allowed: enabled, folder, frames_max, mib_max, spacing_s, \
-                 label_score_min, score_min, identity_p_min, identity_change, missing_animals, jump_px",
+                 label_score_min, score_min, identity_p_min, identity_change, identity_revised, missing_animals, jump_px",
             ]
         );
     }

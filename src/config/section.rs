@@ -93,6 +93,13 @@ impl<'c> Section<'c> {
         }
     }
 
+    /// A whole number within a range, or nothing where the key is absent.
+    pub(super) fn some_whole(&mut self, key: &'static str, allowed: RangeInclusive<u64>) -> Option<u64> {
+        let there = self.table.contains_key(key);
+        let number = self.whole(key, *allowed.start(), allowed);
+        there.then_some(number)
+    }
+
     /// A whole number from 0 to `most`, or else text; it must be there.
     pub(super) fn number_or_text(
         &mut self,

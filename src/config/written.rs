@@ -73,6 +73,7 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     if camera.is_none() {
         top.complain("camera", "is missing; write a table [camera] with its url or device");
     }
+    let decode = top.section("decode", decoding::read).unwrap_or_default();
     let model = top.section("model", read_model).unwrap_or_default();
     let tracker = top.section("tracker", read_tracker).unwrap_or_default();
     let zones: Vec<_> = top.list("zone", crate::handover::MAX_ZONES, read_zone).into_iter().flatten().collect();
@@ -89,6 +90,7 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     Some(Config {
         arena: arena?,
         camera: camera??,
+        decode,
         model,
         tracker,
         zones,
@@ -106,6 +108,8 @@ fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
 pub const MAX_RULES: usize = 16;
 /// Longest run of windows: at 25 frames a second an animal that comes into view is found within 40 s.
 pub const FULL_FRAME_EVERY_MAX: u32 = 1000;
+/// The highest number of a DLA core; boards have one or two, and the board itself says how many.
+const DLA_MAX: u64 = 7;
 
 /// Names become topics and folders, so they keep to letters, digits, `-` and `_`.
 fn checked_name(section: &mut Section<'_>, key: &'static str, name: String) -> Option<String> {
@@ -188,9 +192,13 @@ fn read_model(mut section: Section<'_>) -> Model {
     let library = section.path("onnxruntime_library");
     let tensorrt_folder = section.path("tensorrt_folder");
     let engine_cache = section.path("engine_cache").unwrap_or_else(|| Model::default().engine_cache);
+    let dla = section.some_whole("dla", 0..=DLA_MAX).map(|core| core as u32);
+    if dla.is_some() && engine != EngineChoice::TensorRt {
+        section.complain("dla", "goes with engine = \"tensorrt\"; write both or leave it out");
+    }
     let coats = section.path("coats");
     section.finish();
-    Model { folder, engine, precision, threads, full_frame_every, library, tensorrt_folder, engine_cache, coats }
+    Model { folder, engine, precision, threads, full_frame_every, library, tensorrt_folder, engine_cache, dla, coats }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -343,7 +351,7 @@ mod tests {
                 "camera.stall_ms: got 0; allowed: a whole number from 200 to 60000",
                 "camera.stal_ms: is not a key here; allowed: url, device, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
                 "web.listen: got 80; allowed: text in quotes",
-                "colour: is not a key here; allowed: arena, camera, model, tracker, zone, rule, gpio, mqtt, files, web, harvest, process",
+                "colour: is not a key here; allowed: arena, camera, decode, model, tracker, zone, rule, gpio, mqtt, files, web, harvest, process",
             ]
         );
     }
@@ -363,6 +371,8 @@ mod tests {
                 "[model]\nfull_frame_every = 0\n",
                 "model.full_frame_every: got 0; allowed: a whole number from 1 to 1000",
             ),
+            ("[model]\ndla = 0\n", "model.dla: goes with engine = \"tensorrt\"; write both or leave it out"),
+            ("[model]\nengine = \"tensorrt\"\ndla = 8\n", "model.dla: got 8; allowed: a whole number from 0 to 7"),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),
             ("[tracker]\nname_min = 1.5\n", "tracker.name_min: got 1.5; allowed: 0 to 1"),
             ("[tracker]\nhold_ms = 20000\n", "tracker.hold_ms: got 20000; allowed: a whole number from 0 to 10000"),

@@ -7,7 +7,7 @@
 //! What it cannot see: bytes changed or cut off inside an arithmetic-coded slice, which the library decodes to the end; so a source
 //! must not hand on access units with a part missing. A stream of gradual refreshes must begin with an IDR picture.
 
-mod head;
+pub(super) mod head;
 
 use super::order::{DisplayOrder, Turn};
 use super::{DecodeError, Decoder, Outcome, Picture, Planes, guarded};

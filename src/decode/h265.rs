@@ -248,7 +248,7 @@ impl Decoder for H265 {
 }
 
 /// Whether the room decodes such a stream, and its colours.
-fn check(sps: &Sps) -> Result<Colour, DecodeError> {
+pub(super) fn check(sps: &Sps) -> Result<Colour, DecodeError> {
     if sps.ptl.interlaced_source_flag && !sps.ptl.progressive_source_flag {
         return Err(DecodeError::interlaced(NAME));
     }

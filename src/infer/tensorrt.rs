@@ -18,6 +18,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+/// Most words of a build between two ticks.
+const WORDS_A_TICK: u32 = 10;
 const NAME: &str = "tensorrt";
 /// What a layer may take as scratch memory: a board's memory is the program's too.
 const WORKSPACE_BYTES: u64 = 512 << 20;
@@ -33,6 +35,8 @@ pub struct Settings<'a> {
     pub cache: &'a Path,
     /// FP16 where it is faster than the file's own numbers.
     pub fp16: bool,
+    /// The DLA core that takes the layers that it can; `None`: the GPU alone.
+    pub dla: Option<u32>,
     /// How a build is spoken of.
     pub pace: Pace,
 }
@@ -45,6 +49,7 @@ pub struct TensorRt {
     /// The session's index of each head.
     outputs: Vec<usize>,
     heads: Heads,
+    ground: String,
     gpu_ms: f32,
 }
 
@@ -78,12 +83,15 @@ impl TensorRt {
             Head { name: output.name.clone(), shape: output.shape, values }
         });
         let heads = Heads(heads.collect());
-        Ok(Self { session, precision: weights.precision, input, outputs, heads, gpu_ms: 0.0 })
-    }
-
-    /// What the last run took on the GPU, copies included.
-    pub fn gpu_ms(&self) -> f32 {
-        self.gpu_ms
+        Ok(Self {
+            session,
+            precision: weights.precision,
+            input,
+            outputs,
+            heads,
+            ground: library.about().words(),
+            gpu_ms: 0.0,
+        })
     }
 }
 
@@ -94,6 +102,14 @@ impl Engine for TensorRt {
 
     fn precision(&self) -> Precision {
         self.precision
+    }
+
+    fn ground(&self) -> Option<String> {
+        Some(self.ground.clone())
+    }
+
+    fn gpu_ms(&self) -> Option<f32> {
+        Some(self.gpu_ms)
     }
 
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
@@ -164,7 +180,7 @@ impl Opening<'_> {
             // It works without; the next start takes as long again.
             tracing::warn!("engine cache {}: {error}; the engine is not kept", place.file().display());
         }
-        self.library.load(&plan).map_err(|fault| self.explained(fault))
+        self.library.load(&plan, self.settings.dla).map_err(|fault| self.explained(fault))
     }
 
     fn options(&self) -> Result<BuildOptions, InferError> {
@@ -175,7 +191,31 @@ impl Opening<'_> {
                 "fp16 was asked for, but TensorRT {version} takes numbers as the file has them; allowed: int8 or fp32; set model.precision"
             )));
         }
-        Ok(BuildOptions { fp16: self.settings.fp16 && !typed, int8, workspace_bytes: WORKSPACE_BYTES })
+        let fp16 = self.settings.fp16 && !typed;
+        self.check_dla(fp16 || int8)?;
+        Ok(BuildOptions { fp16, int8, dla: self.settings.dla, workspace_bytes: WORKSPACE_BYTES })
+    }
+
+    /// A DLA core that is wanted must be there, by TensorRT's own count, and there must be numbers that it computes with.
+    fn check_dla(&self, half: bool) -> Result<(), InferError> {
+        let Some(core) = self.settings.dla else { return Ok(()) };
+        let about = self.library.about();
+        let (cores, version, gpu) = (about.dla_cores, about.version_text(), &about.gpu);
+        if core >= cores {
+            let allowed = match cores {
+                0 => "allowed: none".to_owned(),
+                _ => format!("allowed: 0 to {}", cores - 1),
+            };
+            let what = format!(
+                "model.dla: got core {core}, but TensorRT {version} has {cores} on {gpu}; {allowed}; change model.dla or leave it out"
+            );
+            return Err(InferError::Library { engine: NAME, what });
+        }
+        if !half {
+            let what = "model.dla: a DLA core computes with int8 and fp16, but fp32 was asked for; set model.precision or leave model.dla out";
+            return Err(InferError::Library { engine: NAME, what: what.to_owned() });
+        }
+        Ok(())
     }
 
     /// The engine in the cache, if it is the wanted one and TensorRT takes it.
@@ -191,7 +231,7 @@ impl Opening<'_> {
                 refused(why);
                 Ok(None)
             }
-            Found::Plan(plan) => match self.library.load(&plan) {
+            Found::Plan(plan) => match self.library.load(&plan, self.settings.dla) {
                 Ok(session) => Ok(Some(session)),
                 Err(Fault::Plan(why)) => {
                     refused(format!("TensorRT does not take it: {why}"));
@@ -237,6 +277,8 @@ impl Opening<'_> {
                     Taken::Value(step) => {
                         if let Some(words) = progress.step(step) {
                             (self.progress)(&words);
+                            // Of the steps that come meanwhile the newest is kept: nobody needs more words than this.
+                            std::thread::sleep(self.settings.pace.tick / WORDS_A_TICK);
                         }
                     }
                     Taken::Closed => break,

@@ -190,6 +190,9 @@ pub(super) fn track(
         let mut first = true;
         let mut settled = |settled: Settled| {
             net.offer_settled(&settled);
+            if let Some(harvest) = &harvest {
+                harvest.offer_settled(&settled);
+            }
             if let Some(files) = &files {
                 files.offer(settled);
             }

@@ -160,6 +160,16 @@ impl Tracking {
         self.engine.precision()
     }
 
+    /// What the engine runs on where that is no CPU.
+    pub fn ground(&self) -> Option<String> {
+        self.engine.ground()
+    }
+
+    /// What the engine's last run took by the device's own clock, where it has one.
+    pub fn gpu_ms(&self) -> Option<f32> {
+        self.engine.gpu_ms()
+    }
+
     /// One frame through the line. `None` when the model did not run on it: its number is then a gap of the next scene.
     pub fn advance(&mut self, frame: Frame) -> Option<Delivery> {
         let mut steps = Steps { decoded: frame.decoded, taken: self.clock.monotonic(), ..Steps::default() };

@@ -3,7 +3,7 @@
 use crate::config::ZoneArea;
 use crate::handover::{Delivery, Line, Offer, Settled, Taken};
 use crate::ledger::Ledger;
-use crate::sink::wire::{BoardMessage, BrokerReport, CameraReport, Names, Rates, Reading, StatsMessage};
+use crate::sink::wire::{BoardMessage, BrokerReport, CameraReport, EngineReport, Names, Rates, Reading, StatsMessage};
 use crate::stamp::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,23 +17,12 @@ pub struct About {
     pub names: Names,
     /// The model's name.
     pub model: String,
-    /// The engine's name.
-    pub engine: String,
-    /// The precision of the model's file that it runs.
-    pub precision: &'static str,
     /// Pairs of keypoint names to draw a line between.
     pub skeleton: Vec<[String; 2]>,
     /// How each identity is drawn, `#rrggbb`, in the order of the identities.
     pub colours: Vec<String>,
     /// The zones' outlines, camera pixels.
     pub zones: Vec<ZoneArea>,
-}
-
-impl About {
-    /// The model's name, the engine's, and the precision.
-    pub fn looks(&self) -> (&str, &str, &str) {
-        (&self.model, &self.engine, self.precision)
-    }
 }
 
 /// A bounded line whose far side is asynchronous. Offering never waits and never allocates.
@@ -99,6 +88,8 @@ pub struct Known {
     pub ledger: Arc<Ledger>,
     /// The process's clocks.
     pub clock: Clock,
+    /// What runs the model.
+    pub engine: watch::Receiver<EngineReport>,
     /// The camera's state.
     pub camera: watch::Receiver<CameraReport>,
     /// The broker connection's state.

@@ -1,12 +1,13 @@
 //! The harvest: frames of which the line was unsure, kept as a DeepLabCut folder with its own answers as the first labels.
 //!
-//! The thread `track` only looks at each scene; pictures are copied, coded and written on the thread `harvest`, and what finds
-//! no room before it is counted.
+//! The thread `track` only looks at each scene and holds some pictures until their frames are settled; pictures are copied, coded
+//! and written on the thread `harvest`, and what finds no room before it is counted.
 
 mod choice;
 mod doubt;
 mod error;
 mod folder;
+mod recent;
 mod store;
 mod table;
 #[cfg(test)]
@@ -15,17 +16,20 @@ mod tests;
 pub use choice::{Bounds, Choice, Kept};
 pub use doubt::{Doubt, Reason, Watch};
 pub use error::HarvestError;
+pub use recent::MOST_HELD;
 
 use crate::config;
-use crate::handover::{Delivery, Frame, Line, Offer, PictureSize, Scene};
+use crate::handover::{Delivery, Frame, Line, Offer, PictureSize, Scene, Settled};
 use crate::ledger::Ledger;
 use crate::preprocess::rgb_from_frame;
 use crate::sink::disk::{Disk, SystemDisk};
 use crate::sink::files::FileInfo;
 use image::ImageEncoder as _;
 use image::codecs::png::PngEncoder;
+use recent::Recent;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use store::Store;
 use table::{Row, image_of};
 
@@ -39,12 +43,28 @@ struct Candidate {
     doubt: Doubt,
 }
 
-impl Candidate {
-    /// A delivery without a picture has nothing to keep.
-    fn of(watch: &mut Watch, delivery: &Delivery) -> Option<Self> {
-        let doubt = watch.look(&delivery.scene)?;
+/// Finds the doubtful frames.
+struct Eyes {
+    watch: Watch,
+    recent: Recent,
+}
+
+impl Eyes {
+    /// A frame that is doubtful as it goes out. A delivery without a picture has nothing to keep.
+    fn look(&mut self, delivery: &Delivery) -> Option<Candidate> {
+        let Some(doubt) = self.watch.look(&delivery.scene) else {
+            self.recent.note(delivery);
+            return None;
+        };
         let frame = delivery.frame.clone()?;
-        Some(Self { frame, scene: delivery.scene.clone(), doubt })
+        Some(Candidate { frame, scene: delivery.scene.clone(), doubt })
+    }
+
+    /// A frame that was none, until it was settled. Its labels are the settled ones.
+    fn look_back(&mut self, settled: &Settled) -> Option<Candidate> {
+        let frame = self.recent.settled(settled.scene.stamp.frame)?;
+        let doubt = self.watch.look_back(settled)?;
+        Some(Candidate { frame, scene: settled.scene.clone(), doubt })
     }
 }
 
@@ -53,20 +73,21 @@ pub struct HarvestSink;
 
 /// The running thread. Dropping it ends it when what waits is kept.
 pub struct HarvestHandle {
-    watch: Mutex<Watch>,
+    eyes: Mutex<Eyes>,
     frames: Arc<Line<Candidate>>,
     ledger: Arc<Ledger>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl HarvestSink {
-    /// Checks the folder, reads what earlier runs kept and starts the thread.
+    /// Checks the folder, reads what earlier runs kept and starts the thread. Frames are settled after `settle`.
     pub fn start(
         config: &config::Harvest,
+        settle: Duration,
         info: &FileInfo,
         ledger: Arc<Ledger>,
     ) -> Result<HarvestHandle, HarvestError> {
-        let Harvester { watch, mut keeper } = Harvester::new(config, info, Arc::clone(&ledger))?;
+        let Harvester { eyes, mut keeper } = Harvester::new(config, settle, info, Arc::clone(&ledger))?;
         let frames = Arc::new(Line::<Candidate>::new(FRAMES_WAITING));
         let theirs = Arc::clone(&frames);
         let run = move || {
@@ -75,14 +96,25 @@ impl HarvestSink {
             }
         };
         let thread = std::thread::Builder::new().name("harvest".to_owned()).spawn(run).map_err(HarvestError::Thread)?;
-        Ok(HarvestHandle { watch: Mutex::new(watch), frames, ledger, thread: Mutex::new(Some(thread)) })
+        Ok(HarvestHandle { eyes: Mutex::new(eyes), frames, ledger, thread: Mutex::new(Some(thread)) })
     }
 }
 
 impl HarvestHandle {
     /// Never waits and copies no picture.
     pub fn offer(&self, delivery: &Delivery) {
-        let Some(candidate) = Candidate::of(&mut lock(&self.watch), delivery) else { return };
+        let candidate = lock(&self.eyes).look(delivery);
+        self.pass_on(candidate);
+    }
+
+    /// The same of a frame that is settled.
+    pub fn offer_settled(&self, settled: &Settled) {
+        let candidate = lock(&self.eyes).look_back(settled);
+        self.pass_on(candidate);
+    }
+
+    fn pass_on(&self, candidate: Option<Candidate>) {
+        let Some(candidate) = candidate else { return };
         if let Offer::Full(_) | Offer::Closed(_) = self.frames.offer(candidate) {
             self.ledger.counters.harvest_dropped.one();
         }
@@ -106,19 +138,25 @@ impl Drop for HarvestHandle {
 
 /// The same without a thread: what `replay` uses.
 pub struct Harvester {
-    watch: Watch,
+    eyes: Eyes,
     keeper: Keeper,
 }
 
 impl Harvester {
-    /// Checks the folder and reads what earlier runs kept.
-    pub fn new(config: &config::Harvest, info: &FileInfo, ledger: Arc<Ledger>) -> Result<Self, HarvestError> {
-        Self::on(Box::new(SystemDisk), config, info, ledger)
+    /// Checks the folder and reads what earlier runs kept. Frames are settled after `settle`.
+    pub fn new(
+        config: &config::Harvest,
+        settle: Duration,
+        info: &FileInfo,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, HarvestError> {
+        Self::on(Box::new(SystemDisk), config, settle, info, ledger)
     }
 
     fn on(
         disk: Box<dyn Disk>,
         config: &config::Harvest,
+        settle: Duration,
         info: &FileInfo,
         ledger: Arc<Ledger>,
     ) -> Result<Self, HarvestError> {
@@ -127,12 +165,19 @@ impl Harvester {
         let store = Store::open(disk, config, info, Arc::clone(&ledger))?;
         let score_min = config.label_score_min;
         let keeper = Keeper { store, score_min, rgb: Vec::new(), ledger, failing: false };
-        Ok(Self { watch, keeper })
+        Ok(Self { eyes: Eyes { watch, recent: Recent::new(settle) }, keeper })
     }
 
     /// Keeps the frame if it is worth it.
     pub fn take(&mut self, delivery: &Delivery) {
-        if let Some(candidate) = Candidate::of(&mut self.watch, delivery) {
+        if let Some(candidate) = self.eyes.look(delivery) {
+            self.keeper.keep(candidate);
+        }
+    }
+
+    /// Keeps a frame that is settled if that makes it worth it.
+    pub fn take_settled(&mut self, settled: &Settled) {
+        if let Some(candidate) = self.eyes.look_back(settled) {
             self.keeper.keep(candidate);
         }
     }

@@ -7,7 +7,7 @@ use crate::sink::board::BoardReader;
 use crate::sink::feed::{About, Feed, Item, Known};
 use crate::sink::mqtt::{MqttError, MqttSink};
 use crate::sink::web::{Door, WebError, WebSink};
-use crate::sink::wire::{BrokerReport, BrokerState, CameraReport, CameraState};
+use crate::sink::wire::{BrokerReport, BrokerState, CameraReport, CameraState, EngineReport};
 use crate::stamp::Clock;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
@@ -57,6 +57,7 @@ pub struct NetHandle {
     feed: Option<Arc<Feed<Item>>>,
     door: Option<Arc<Door>>,
     web_addr: Option<SocketAddr>,
+    engine: watch::Sender<EngineReport>,
     camera: watch::Sender<CameraReport>,
     broker: watch::Receiver<BrokerReport>,
     clock: Clock,
@@ -70,6 +71,8 @@ impl NetSinks {
     /// Binds the page's port, reads certificates and starts the thread `net`. A broker that is away is no error: it is tried for ever.
     pub fn start(options: NetOptions) -> Result<NetHandle, NetError> {
         let NetOptions { mqtt, web, about, ledger, clock } = options;
+        let opening = EngineReport::Opening { since: clock.wall(), detail: "opening the engine".to_owned() };
+        let (engine, engine_seen) = watch::channel(opening);
         let starting = CameraReport { state: CameraState::Starting, since: clock.wall(), detail: String::new() };
         let (camera, camera_seen) = watch::channel(starting);
         let state = if mqtt.is_some() { BrokerState::Starting } else { BrokerState::Off };
@@ -79,6 +82,7 @@ impl NetSinks {
             about: Arc::new(about),
             ledger: Arc::clone(&ledger),
             clock,
+            engine: engine_seen,
             camera: camera_seen,
             broker: broker_seen.clone(),
             board: board_seen,
@@ -100,6 +104,7 @@ impl NetSinks {
             feed,
             door,
             web_addr,
+            engine,
             camera,
             broker: broker_seen,
             clock,
@@ -153,6 +158,27 @@ impl NetHandle {
         {
             self.ledger.counters.mqtt_dropped.add(1 + settled.events.len() as u64);
         }
+    }
+
+    /// Tells everyone how far the opening of the engine is, or why it failed.
+    pub fn set_opening(&self, how_far: &str) {
+        self.engine.send_if_modified(|report| match report {
+            EngineReport::Opening { detail, .. } if detail != how_far => {
+                how_far.clone_into(detail);
+                true
+            }
+            _ => false,
+        });
+    }
+
+    /// Tells everyone that the engine runs: from here on the camera is waited for.
+    pub fn set_engine(&self, engine: &'static str, precision: &'static str) {
+        // Nobody needs to hear of this alone: the engine's own report follows.
+        self.camera.send_if_modified(|report| {
+            report.since = self.clock.wall();
+            false
+        });
+        self.engine.send_replace(EngineReport::Runs { engine, precision });
     }
 
     /// Tells everyone what the camera does. `detail` is for the operator's eyes: no secrets.

@@ -8,7 +8,9 @@ use crate::config::Web;
 use crate::handover::{Delivery, Event, Frame, Scene, Slot, Taken};
 use crate::ledger::Ledger;
 use crate::sink::feed::{Feed, Known, Statistics};
-use crate::sink::wire::{BrokerReport, CameraReport, CameraState, EventMessage, SceneMessage, StatsMessage};
+use crate::sink::wire::{
+    BrokerReport, CameraReport, CameraState, EngineReport, EventMessage, SceneMessage, StatsMessage,
+};
 use crate::stamp::Stamp;
 use axum::Router;
 use axum::extract::State;
@@ -81,7 +83,6 @@ pub struct Door {
 struct Studio {
     known: Known,
     door: Arc<Door>,
-    hello: Utf8Bytes,
     pictures: watch::Sender<Shown>,
     news: watch::Sender<Utf8Bytes>,
 }
@@ -144,11 +145,9 @@ impl WebSink {
             period_ns: 1_000_000_000 / u64::from(config.pictures_hz.max(1)),
             next_due: AtomicU64::new(0),
         });
-        let hello = text(&Hello::new(&known));
         let studio = Studio {
             known,
             door,
-            hello,
             pictures: watch::Sender::new(Shown::default()),
             news: watch::Sender::new(Utf8Bytes::default()),
         };
@@ -207,9 +206,12 @@ async fn stats(State(studio): State<Arc<Studio>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text(&statistics.read()).to_string()).into_response()
 }
 
-/// 200 while scenes can come, 503 with the reason while the camera is away.
+/// 200 while scenes can come, 503 with the reason while the engine is opened or the camera is away.
 async fn health(State(studio): State<Arc<Studio>>) -> Response {
-    let report = studio.known.camera.borrow().clone();
+    let (engine, report) = (studio.known.engine.borrow().clone(), studio.known.camera.borrow().clone());
+    if let Some(how_far) = engine.opening() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{how_far}\n")).into_response();
+    }
     match report.state {
         CameraState::Live => (StatusCode::OK, "live\n").into_response(),
         CameraState::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
@@ -257,21 +259,24 @@ fn picture(studio: &Studio, scene: &Scene, frame: Option<Frame>) -> Bytes {
     message.freeze()
 }
 
-/// Statistics each second, and at once when the camera or the broker changes.
+/// Statistics each second, and at once when the engine, the camera or the broker changes.
 async fn make_news(studio: &Studio) {
     let mut statistics = Statistics::new(studio.known.clone());
-    let (mut camera, mut broker) = (studio.known.camera.clone(), studio.known.broker.clone());
+    let (mut engine, mut camera) = (studio.known.engine.clone(), studio.known.camera.clone());
+    let mut broker = studio.known.broker.clone();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
+            Ok(()) = engine.changed() => {}
             Ok(()) = camera.changed() => {}
             Ok(()) = broker.changed() => {}
         }
         let (camera, broker) = (camera.borrow_and_update().clone(), broker.borrow_and_update().clone());
+        let engine = engine.borrow_and_update().clone();
         if studio.known.viewers.load(Relaxed) > 0 {
-            studio.news.send_replace(text(&News::new(&camera, &broker, statistics.read())));
+            studio.news.send_replace(text(&News::new(&engine, &camera, &broker, statistics.read())));
         }
     }
 }
@@ -295,8 +300,6 @@ struct Hello<'a> {
     arena: &'a str,
     version: &'static str,
     model: &'a str,
-    engine: &'a str,
-    precision: &'a str,
     identities: &'a [String],
     colours: &'a [String],
     skeleton: &'a [[String; 2]],
@@ -319,8 +322,6 @@ impl<'a> Hello<'a> {
             arena: &about.names.arena,
             version: env!("CARGO_PKG_VERSION"),
             model: &about.model,
-            engine: &about.engine,
-            precision: about.precision,
             identities: &about.names.identities,
             colours: &about.colours,
             skeleton: &about.skeleton,
@@ -335,14 +336,24 @@ impl<'a> Hello<'a> {
 #[derive(Serialize)]
 struct News<'a> {
     kind: &'static str,
+    /// Engine and precision, once they run.
+    runs: Option<(&'static str, &'static str)>,
+    /// How far the opening of the engine is, until it runs.
+    opening: Option<&'a str>,
     camera: &'a str,
     broker: &'a str,
     stats: StatsMessage<'a>,
 }
 
 impl<'a> News<'a> {
-    fn new(camera: &'a CameraReport, broker: &'a BrokerReport, stats: StatsMessage<'a>) -> Self {
-        Self { kind: "news", camera: &camera.detail, broker: &broker.detail, stats }
+    fn new(
+        engine: &'a EngineReport,
+        camera: &'a CameraReport,
+        broker: &'a BrokerReport,
+        stats: StatsMessage<'a>,
+    ) -> Self {
+        let (runs, opening) = (engine.runs(), engine.opening());
+        Self { kind: "news", runs, opening, camera: &camera.detail, broker: &broker.detail, stats }
     }
 }
 

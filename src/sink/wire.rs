@@ -8,8 +8,8 @@ mod scene;
 pub use board::BoardMessage;
 pub use event::{EventKind, EventMessage};
 pub use health::{
-    BrokerReport, BrokerState, CameraReport, CameraState, DaemonState, LatencyMessage, Rates, Reading, StatsMessage,
-    StatusMessage,
+    BrokerReport, BrokerState, CameraReport, CameraState, DaemonState, EngineReport, LatencyMessage, Rates, Reading,
+    StatsMessage, StatusMessage,
 };
 pub use scene::{AnimalMessage, KeypointMap, SceneMessage, VanishedMessage};
 

@@ -11,7 +11,7 @@ mod posture;
 
 pub use posture::Posture;
 
-use crate::handover::{KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
+use crate::handover::{Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
 use build::Build;
 use heapless::Vec;
@@ -20,7 +20,17 @@ use posture::{Expected, Frame};
 /// Links of a skeleton that are held to their lengths; further ones are left out.
 const MAX_LINKS: usize = 32;
 /// A keypoint is given up below this probability that it is its own track's.
-const OWN_MIN: f32 = 0.98;
+const OWN_MIN: f32 = 0.99;
+/// One that was missing in the frame before comes back from this on: most borrowed ones are new ones.
+const OWN_AGAIN: f32 = 0.998;
+/// A pose that keeps less than this share of its keypoints may be of two animals: what it keeps must be this sure.
+const WHOLE: f32 = 0.7;
+const OWN_IN_PART: f32 = 0.999;
+/// How much a body counts as one that a stray keypoint may be of: where its own pose has that keypoint elsewhere, and where it has no track.
+const HAS_ITS_OWN: f32 = 0.1;
+const HIDDEN: f32 = 0.3;
+/// A keypoint further than this from another is elsewhere, body sizes.
+const ELSEWHERE: f32 = 0.3;
 /// An animal's own build counts once it was learnt for this long, seconds.
 const OWN_BUILD_S: f32 = 5.0;
 /// A name teaches its build from this probability on.
@@ -36,6 +46,23 @@ pub struct Seat<'a> {
     pub moved: [f32; 2],
     /// Who it was in the frame before, and how probably.
     pub name: Option<(usize, f32)>,
+}
+
+impl Seat<'_> {
+    fn keypoint(&self, k: usize) -> Option<Keypoint> {
+        *self.keypoints.as_deref()?.get(k)?
+    }
+
+    /// How many keypoints its pose has.
+    fn count(&self) -> usize {
+        self.keypoints.as_deref().map_or(0, |keypoints| keypoints.iter().flatten().count())
+    }
+
+    fn give_up(&mut self, k: usize, given_up: bool) {
+        if let Some(keypoint) = self.keypoints.as_deref_mut().and_then(|keypoints| keypoints.get_mut(k)) {
+            *keypoint = keypoint.filter(|_| !given_up);
+        }
+    }
 }
 
 /// The bodies of an arena: how they are built, as a whole and each animal.
@@ -69,8 +96,9 @@ impl Bodies {
         }
         self.judge(seats, &expected, hidden, size);
         for (seat, expected) in seats.iter_mut().zip(&expected) {
-            if let Some(keypoints) = seat.keypoints.as_deref() {
-                seat.posture.remember(expected, keypoints, size);
+            match seat.keypoints.as_deref() {
+                Some(keypoints) => seat.posture.remember(expected, keypoints, size),
+                None => seat.posture.miss(),
             }
         }
         self.learn(seats, &expected, size, step_s);
@@ -86,24 +114,48 @@ impl Bodies {
 
     /// Goes from the keypoints that stray least to those that stray most, so that links lead outwards from what is sure.
     fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], hidden: &[InCamera], size: f32) {
-        let reach = self.all.reach();
-        let others = |own: usize, at: [f32; 2]| {
-            let seen = expected.iter().enumerate().filter(|(index, other)| *index != own && other.reaches(at)).count();
-            let near = |place: &&InCamera| (place.x / size - at[0]).hypot(place.y / size - at[1]) <= reach;
-            seen + hidden.iter().filter(near).count()
-        };
+        let given: Vec<usize, MAX_ANIMALS> = seats.iter().take(MAX_ANIMALS).map(Seat::count).collect();
+        let mut shares = [[0.0; MAX_ANIMALS]; MAX_KEYPOINTS];
         let mut judged = KeypointSet::default();
         for k in self.all.steadiest_first() {
+            let others = |own: usize, at: [f32; 2]| self.others(&*seats, expected, hidden, size, k, (own, at));
             let fits = contest::fits(&*seats, expected, size, k, others, |seat, at| {
                 self.along_links(seat, k, at, judged, size)
             });
-            for (seat, own) in seats.iter_mut().zip(contest::own_shares(&fits)) {
-                if let Some(keypoint) = seat.keypoints.as_deref_mut().and_then(|keypoints| keypoints.get_mut(k)) {
-                    *keypoint = keypoint.filter(|_| own >= OWN_MIN);
-                }
+            shares[k] = contest::own_shares(&fits);
+            for (seat, own) in seats.iter_mut().zip(shares[k]) {
+                let least = if seat.posture.had(k) { OWN_MIN } else { OWN_AGAIN };
+                seat.give_up(k, own < least);
             }
             judged.insert(k);
         }
+        for (index, (seat, given)) in seats.iter_mut().zip(given).enumerate() {
+            if (seat.count() as f32) < WHOLE * given as f32 {
+                shares.iter().enumerate().for_each(|(k, shares)| seat.give_up(k, shares[index] < OWN_IN_PART));
+            }
+        }
+    }
+
+    /// How many bodies, but `own`, a keypoint `k` at `at` (body sizes) may be of. Each counts by how little is known of its own one.
+    fn others(
+        &self,
+        seats: &[Seat<'_>],
+        expected: &[Expected],
+        hidden: &[InCamera],
+        size: f32,
+        k: usize,
+        (own, at): (usize, [f32; 2]),
+    ) -> f32 {
+        let away = |place: InCamera| (place.x / size - at[0]).hypot(place.y / size - at[1]);
+        let near =
+            seats.iter().zip(expected).enumerate().filter(|(index, (_, body))| *index != own && body.reaches(at));
+        let seen = near.map(|(_, (seat, _))| match seat.keypoint(k) {
+            Some(keypoint) if away(keypoint.at) > ELSEWHERE => HAS_ITS_OWN,
+            _ => 1.0,
+        });
+        let reach = self.all.reach();
+        let hidden = hidden.iter().filter(|place| away(**place) <= reach).count();
+        seen.sum::<f32>() + HIDDEN * hidden as f32
     }
 
     /// How well a keypoint `k` at `at` (body sizes) keeps the lengths of the links to this track's keypoints that were judged.

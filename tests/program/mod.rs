@@ -14,8 +14,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-/// A program that has not ended by then has failed.
-const LIMIT: Duration = Duration::from_secs(60);
+/// A program that has not ended by then has failed, also on an emulated processor.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// How the program ended and what it said.
 #[derive(Debug)]

@@ -24,8 +24,6 @@ pub fn about(arena: &str) -> About {
             rules: words(&["feeder"]),
         },
         model: "made-up".into(),
-        engine: "none".into(),
-        precision: "fp32",
         skeleton: vec![["nose".into(), "T_base".into()]],
         colours: words(&["#ff0000", "#00ff00", "#0000ff"]),
         zones: vec![ZoneArea {
@@ -36,8 +34,19 @@ pub fn about(arena: &str) -> About {
     }
 }
 
-/// The sinks on free ports.
+/// The sinks on free ports, with an engine that runs.
 pub fn start(
+    mqtt: Option<arenad::config::Mqtt>,
+    web: Option<arenad::config::Web>,
+    arena: &str,
+) -> (NetHandle, Arc<Ledger>, Clock) {
+    let (sinks, ledger, clock) = opening(mqtt, web, arena);
+    sinks.set_engine("none", "fp32");
+    (sinks, ledger, clock)
+}
+
+/// The same while the engine is opened.
+pub fn opening(
     mqtt: Option<arenad::config::Mqtt>,
     web: Option<arenad::config::Web>,
     arena: &str,

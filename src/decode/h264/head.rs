@@ -9,32 +9,32 @@ const MOST_SPS: u32 = 32;
 const MOST_PPS: u32 = 256;
 
 /// An access unit's picture as its headers describe it.
-pub(super) struct Head {
+pub(in crate::decode) struct Head {
     /// First macroblock of the first slice; not 0 when slices before it are missing.
-    pub(super) first_mb: u32,
+    pub(in crate::decode) first_mb: u32,
     /// Slices in the access unit.
-    pub(super) slices: u32,
-    pub(super) idr: bool,
+    pub(in crate::decode) slices: u32,
+    pub(in crate::decode) idr: bool,
     /// Other pictures may refer to it.
-    pub(super) reference: bool,
-    pub(super) intra: bool,
-    pub(super) b_frame: bool,
-    pub(super) frame_num: u32,
+    pub(in crate::decode) reference: bool,
+    pub(in crate::decode) intra: bool,
+    pub(in crate::decode) b_frame: bool,
+    pub(in crate::decode) frame_num: u32,
     /// Decoding may start here and is right after so many further values of `frame_num`.
-    pub(super) recovery: Option<u32>,
-    pub(super) sps: Sps,
+    pub(in crate::decode) recovery: Option<u32>,
+    pub(in crate::decode) sps: Sps,
 }
 
 impl Head {
     /// `frame_num` counts modulo this.
-    pub(super) fn max_frame_num(&self) -> u32 {
+    pub(in crate::decode) fn max_frame_num(&self) -> u32 {
         1 << self.sps.log2_max_frame_num
     }
 }
 
 /// The parameter sets seen so far.
 #[derive(Default)]
-pub(super) struct ParameterSets {
+pub(in crate::decode) struct ParameterSets {
     sps: Vec<Sps>,
     /// Which sequence parameter set each picture parameter set names.
     pps: Vec<(u32, u32)>,
@@ -45,7 +45,7 @@ pub(super) struct ParameterSets {
 impl ParameterSets {
     /// Takes up an access unit's parameter sets and describes its picture; `None` when a parameter set that it needs was never
     /// seen.
-    pub(super) fn read(&mut self, data: &[u8]) -> Result<Option<Head>, DecodeError> {
+    pub(in crate::decode) fn read(&mut self, data: &[u8]) -> Result<Option<Head>, DecodeError> {
         let (mut first, mut slices, mut recovery) = (None, 0, None);
         for nal in nals(data) {
             let payload = &nal[1..];

@@ -39,16 +39,18 @@ impl Place {
         let hash = hex(&Sha256::digest(onnx));
         let (major, minor) = about.compute;
         let key = format!(
-            "onnx {hash}\ntensorrt {}\ngpu {}\ncompute {major}.{minor}\nfp16 {}\nint8 {}\nworkspace {}\n",
+            "onnx {hash}\ntensorrt {}\ngpu {}\ncompute {major}.{minor}\nfp16 {}\nint8 {}\ndla {}\nworkspace {}\n",
             about.version_text(),
             about.gpu.replace('\n', " "),
             options.fp16,
             options.int8,
+            options.dla.map_or("none".to_owned(), |core| core.to_string()),
             options.workspace_bytes
         );
         let short = hash.get(..16).unwrap_or_default();
         let half = if options.fp16 && !options.int8 { "-fp16" } else { "" };
-        Self { folder: folder.to_owned(), name: format!("{short}-{precision}{half}"), key }
+        let dla = options.dla.map_or(String::new(), |core| format!("-dla{core}"));
+        Self { folder: folder.to_owned(), name: format!("{short}-{precision}{half}{dla}"), key }
     }
 
     /// The engine's file.

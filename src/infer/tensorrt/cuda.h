@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <dlfcn.h>
+#include <type_traits>
 
 namespace {
 

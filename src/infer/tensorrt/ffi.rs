@@ -17,6 +17,7 @@ struct RawAbout {
     driver: i32,
     compute_major: i32,
     compute_minor: i32,
+    dla_cores: i32,
     gpu: [u8; 256],
 }
 
@@ -24,6 +25,7 @@ struct RawAbout {
 struct RawOptions {
     fp16: i32,
     int8: i32,
+    dla: i32,
     workspace_bytes: u64,
 }
 
@@ -58,7 +60,7 @@ pub(super) struct Table {
     close: unsafe extern "C" fn(*mut c_void),
     build: RawBuild,
     free_blob: unsafe extern "C" fn(*mut c_void),
-    load: unsafe extern "C" fn(*mut c_void, *const c_void, usize, *mut *mut c_void) -> i32,
+    load: unsafe extern "C" fn(*mut c_void, *const c_void, usize, i32, *mut *mut c_void) -> i32,
     tensors: unsafe extern "C" fn(*const c_void) -> i32,
     tensor: unsafe extern "C" fn(*const c_void, i32, *mut RawTensor) -> i32,
     start: unsafe extern "C" fn(*mut c_void) -> i32,
@@ -210,7 +212,8 @@ impl Opened {
         let heard: &'static Heard = Box::leak(Box::default());
         let user = ptr::from_ref(heard).cast_mut().cast();
         let mut raw = ptr::null_mut();
-        let mut about = RawAbout { version: 0, driver: 0, compute_major: 0, compute_minor: 0, gpu: [0; 256] };
+        let mut about =
+            RawAbout { version: 0, driver: 0, compute_major: 0, compute_minor: 0, dla_cores: 0, gpu: [0; 256] };
         let named = folder.as_ref().map_or(ptr::null(), |folder| folder.as_ptr());
         // SAFETY: all pointers are to live values of the types of shim.h; `heard` lasts for ever.
         let code = unsafe { (table.open)(named, log, user, &raw mut raw, &raw mut about) };
@@ -223,6 +226,7 @@ impl Opened {
             driver: about.driver,
             gpu: String::from_utf8_lossy(&gpu).into_owned(),
             compute: (about.compute_major, about.compute_minor),
+            dla_cores: u32::try_from(about.dla_cores).unwrap_or(0),
         };
         tracing::debug!("TensorRT's part for major version {}", table.major);
         Ok(Self { handle: Arc::new(Handle { table, raw, heard }), about })
@@ -239,6 +243,7 @@ impl Library for Opened {
         let options = RawOptions {
             fp16: options.fp16.into(),
             int8: options.int8.into(),
+            dla: core(options.dla),
             workspace_bytes: options.workspace_bytes,
         };
         let user = ptr::from_ref(&told).cast_mut().cast();
@@ -267,15 +272,22 @@ impl Library for Opened {
         Ok(plan)
     }
 
-    fn load(&self, plan: &[u8]) -> Result<Box<dyn Session>, Fault> {
+    fn load(&self, plan: &[u8], dla: Option<u32>) -> Result<Box<dyn Session>, Fault> {
         let mut raw = ptr::null_mut();
         // SAFETY: the handle is open; `plan` is only read, and copied by TensorRT.
-        let code = unsafe { (self.handle.table.load)(self.handle.raw, plan.as_ptr().cast(), plan.len(), &raw mut raw) };
+        let code = unsafe {
+            (self.handle.table.load)(self.handle.raw, plan.as_ptr().cast(), plan.len(), core(dla), &raw mut raw)
+        };
         self.handle.checked(code)?;
         let mut loaded = Loaded { handle: Arc::clone(&self.handle), raw, tensors: Vec::new() };
         loaded.tensors = loaded.read_tensors()?;
         Ok(Box::new(loaded))
     }
+}
+
+/// A DLA core as the C interface counts.
+fn core(dla: Option<u32>) -> i32 {
+    dla.and_then(|core| i32::try_from(core).ok()).unwrap_or(-1)
 }
 
 /// A session's handle.
@@ -362,7 +374,7 @@ mod tests {
         Opened::on(table, Some(Path::new(folder)))
     }
 
-    const OPTIONS: BuildOptions = BuildOptions { fp16: true, int8: true, workspace_bytes: 1 << 20 };
+    const OPTIONS: BuildOptions = BuildOptions { fp16: true, int8: true, dla: None, workspace_bytes: 1 << 20 };
 
     #[test]
     fn what_is_missing_is_told_apart_in_the_librarys_words() {
@@ -386,7 +398,7 @@ mod tests {
         let steps = Mutex::new(Vec::new());
         let plan = library.build(b"onnx", OPTIONS, &|step| steps.lock().unwrap().push(step.done)).unwrap();
         assert_eq!(*steps.lock().unwrap(), [0, 1, 2, 3]);
-        let mut session = library.load(&plan).unwrap();
+        let mut session = library.load(&plan, None).unwrap();
         drop(library);
         let names: Vec<_> =
             session.tensors().iter().map(|one| (one.name.as_str(), one.input, one.shape.clone())).collect();
@@ -404,10 +416,10 @@ mod tests {
         let library = stand_in("/").unwrap();
         let unheard = |_: Step| {};
         assert_eq!(library.build(b"", OPTIONS, &unheard), Err(Fault::Model("ONNX: the file is empty".to_owned())));
-        let foreign = library.load(b"another GPU's").err();
+        let foreign = library.load(b"another GPU's", None).err();
         assert_eq!(foreign, Some(Fault::Plan("the magic tag does not match".to_owned())));
         let plan = library.build(b"onnx", OPTIONS, &unheard).unwrap();
-        let mut session = library.load(&plan).unwrap();
+        let mut session = library.load(&plan, None).unwrap();
         assert_eq!(session.run(), Err(Fault::Run("the session was not started".to_owned())));
         session.start().unwrap();
         assert_eq!(session.put(0, &[1.0; 11]), Err(Fault::Run("put: not the input".to_owned())));

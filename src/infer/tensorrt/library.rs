@@ -8,8 +8,8 @@ pub trait Library: Sync {
     /// Builds an engine; takes minutes on a board. `told` hears each step, from any thread.
     fn build(&self, onnx: &[u8], options: BuildOptions, told: &(dyn Fn(Step) + Sync)) -> Result<Vec<u8>, Fault>;
 
-    /// Reads an engine.
-    fn load(&self, plan: &[u8]) -> Result<Box<dyn Session>, Fault>;
+    /// Reads an engine that was built for this DLA core.
+    fn load(&self, plan: &[u8], dla: Option<u32>) -> Result<Box<dyn Session>, Fault>;
 }
 
 /// An engine with its buffers.
@@ -54,9 +54,18 @@ pub struct About {
     pub gpu: String,
     /// Its compute capability.
     pub compute: (i32, i32),
+    /// DLA cores that this TensorRT can use on this board.
+    pub dla_cores: u32,
 }
 
 impl About {
+    /// TensorRT, GPU and driver in words.
+    pub fn words(&self) -> String {
+        let (major, minor) = self.compute;
+        let driver = (self.driver / 1000, self.driver % 1000 / 10);
+        format!("TensorRT {} on {} ({major}.{minor}), CUDA {}.{}", self.version_text(), self.gpu, driver.0, driver.1)
+    }
+
     /// The version in words: 8.6.1, 10.3.0.
     pub fn version_text(&self) -> String {
         let thousands = if self.version >= 10_000 { 10_000 } else { 1000 };
@@ -71,6 +80,8 @@ pub struct BuildOptions {
     pub fp16: bool,
     /// The file's QuantizeLinear are taken as INT8.
     pub int8: bool,
+    /// The DLA core that takes the layers that it can, the GPU the others; `None`: the GPU alone.
+    pub dla: Option<u32>,
     /// Scratch memory that a layer may ask for.
     pub workspace_bytes: u64,
 }

@@ -68,15 +68,20 @@ impl Progress {
         match &self.last {
             None => format!("building the engine of {}; this takes minutes, once", self.model),
             Some(Step { phase, of: ..=0, .. }) => format!("building the engine of {}: {phase}", self.model),
-            Some(Step { phase, done, of }) => {
-                format!("building the engine of {}: {phase}, {done} of {of}", self.model)
+            Some(step @ Step { phase, .. }) => {
+                format!("building the engine of {}: {phase}, {} %", self.model, share(step, 100))
             }
         }
     }
 }
 
 fn tenth(step: &Step) -> i64 {
-    i64::from(step.done) * 10 / i64::from(step.of.max(1))
+    share(step, 10)
+}
+
+/// How many of `whole` parts are done.
+fn share(step: &Step, whole: i64) -> i64 {
+    i64::from(step.done) * whole / i64::from(step.of.max(1))
 }
 
 #[cfg(test)]
@@ -92,16 +97,16 @@ mod tests {
         let mut progress = Progress::new("socialbox", Pace::default());
         assert_eq!(
             progress.step(step("tactics", 0)).as_deref(),
-            Some("building the engine of socialbox: tactics, 0 of 100")
+            Some("building the engine of socialbox: tactics, 0 %")
         );
         assert_eq!(progress.step(step("tactics", 9)), None);
         assert_eq!(
             progress.step(step("tactics", 10)).as_deref(),
-            Some("building the engine of socialbox: tactics, 10 of 100")
+            Some("building the engine of socialbox: tactics, 10 %")
         );
         assert_eq!(
             progress.step(step("layers", 10)).as_deref(),
-            Some("building the engine of socialbox: layers, 10 of 100")
+            Some("building the engine of socialbox: layers, 10 %")
         );
         let unknown = Step { phase: "building".to_owned(), done: 0, of: 0 };
         assert_eq!(progress.step(unknown).as_deref(), Some("building the engine of socialbox: building"));

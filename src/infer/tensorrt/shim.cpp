@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
 #include <type_traits>
@@ -226,6 +227,7 @@ int32_t open(const char* folder, ArenadTrtLog log, void* user, void** out, Arena
         if (runtime == nullptr || library->logger.errors != before)
             return library->logger.fail(ARENAD_TRT_DEVICE, "TensorRT made no runtime");
         library->runtime.reset(runtime);
+        about->dla_cores = runtime->getNbDLACores();
         return ARENAD_TRT_OK;
     });
     if (code == ARENAD_TRT_OK) *out = library.release();
@@ -235,23 +237,60 @@ int32_t open(const char* folder, ArenadTrtLog log, void* user, void** out, Arena
 void close(void* library) { delete static_cast<Library*>(library); }
 
 #if NV_TENSORRT_MAJOR >= 10
+// TensorRT's phases lie within each other: what is told is how much of the outermost one is done.
 class Monitor final : public nv::IProgressMonitor {
 public:
     Monitor(ArenadTrtProgress progress, void* user) : progress_(progress), user_(user) {}
     void phaseStart(char const* phase, char const*, int32_t steps) noexcept override {
-        steps_ = steps;
-        progress_(user_, phase, 0, steps);
+        change([&] {
+            if (phases_.empty()) told_ = 0;
+            phases_.push_back({phase, 0, std::max(steps, 1)});
+        });
     }
     bool stepComplete(char const* phase, int32_t step) noexcept override {
-        progress_(user_, phase, step + 1, std::max(step + 1, steps_.load()));
+        change([&] {
+            auto found = find(phase);
+            if (found != phases_.rend()) found->done = step + 1;
+        });
         return true;
     }
-    void phaseFinish(char const*) noexcept override {}
+    void phaseFinish(char const* phase) noexcept override {
+        change([&] {
+            auto found = find(phase);
+            if (found != phases_.rend()) phases_.erase(std::next(found).base());
+        });
+    }
 
 private:
+    struct Phase {
+        std::string name;
+        int32_t done, steps;
+    };
+
+    std::vector<Phase>::reverse_iterator find(const std::string& name) {
+        return std::find_if(phases_.rbegin(), phases_.rend(), [&](const Phase& phase) { return phase.name == name; });
+    }
+
+    // May come from several threads; what cannot be remembered is not told.
+    template <class Change> void change(Change change) noexcept {
+        try {
+            std::lock_guard<std::mutex> guard(lock_);
+            change();
+            if (phases_.empty()) return;
+            double done = 0;
+            for (auto phase = phases_.rbegin(); phase != phases_.rend(); ++phase) done = std::min(1.0, (phase->done + done) / phase->steps);
+            // A phase within may end before the step that it was.
+            told_ = std::max(told_, static_cast<int32_t>(done * 1000));
+            progress_(user_, phases_.front().name.c_str(), told_, 1000);
+        } catch (...) {
+        }
+    }
+
     ArenadTrtProgress progress_;
     void* user_;
-    std::atomic<int32_t> steps_{0};
+    std::mutex lock_;
+    std::vector<Phase> phases_;
+    int32_t told_ = 0;
 };
 #endif
 
@@ -298,6 +337,11 @@ int32_t build(void* handle, const void* onnx, size_t len, const ArenadTrtOptions
         if (options->fp16) config->setFlag(nv::BuilderFlag::kFP16);
         if (options->int8) config->setFlag(nv::BuilderFlag::kINT8);
 #endif
+        if (options->dla >= 0) {
+            config->setDefaultDeviceType(nv::DeviceType::kDLA);
+            config->setDLACore(options->dla);
+            config->setFlag(nv::BuilderFlag::kGPU_FALLBACK);
+        }
 #if NV_TENSORRT_MAJOR >= 10
         Monitor monitor(progress, user);
         config->setProgressMonitor(&monitor);
@@ -315,12 +359,13 @@ int32_t build(void* handle, const void* onnx, size_t len, const ArenadTrtOptions
 
 void freeBlob(void* blob) { delete static_cast<nv::IHostMemory*>(blob); }
 
-int32_t load(void* handle, const void* plan, size_t len, void** out) {
+int32_t load(void* handle, const void* plan, size_t len, int32_t dla, void** out) {
     Library& library = *static_cast<Library*>(handle);
     return guarded(library, ARENAD_TRT_PLAN, [&]() -> int32_t {
         if (int error = library.cuda.CtxSetCurrent(library.context))
             return library.cudaFailed("GPU 0", error, ARENAD_TRT_DEVICE);
         std::unique_ptr<Session> session(new Session(library));
+        if (dla >= 0) library.runtime->setDLACore(dla);
         unsigned before = library.logger.errors;
         auto engine = library.runtime->deserializeCudaEngine(plan, len);
         if (engine == nullptr || library.logger.errors != before)
@@ -371,13 +416,15 @@ size_t count(const Buffer& buffer) {
 // The launch of the whole run at once; where the network cannot be captured it is queued piece by piece, as before.
 void capture(Session& session) {
     Cuda& cuda = session.library.cuda;
-    if (cuda.StreamBeginCapture(session.stream, kCaptureThreadLocal)) return;
-    int32_t queued = session.enqueue();
     CUgraph graph = nullptr;
-    int error = cuda.StreamEndCapture(session.stream, &graph);
-    if (!error && !queued && graph != nullptr) error = cuda.GraphInstantiate(&session.graph, graph, 0);
-    if (graph != nullptr) cuda.GraphDestroy(graph);
-    if (error || queued) session.graph = nullptr;
+    int error = cuda.StreamBeginCapture(session.stream, kCaptureThreadLocal);
+    if (!error) {
+        int32_t queued = session.enqueue();
+        error = cuda.StreamEndCapture(session.stream, &graph);
+        if (!error && !queued && graph != nullptr) error = cuda.GraphInstantiate(&session.graph, graph, 0);
+        if (graph != nullptr) cuda.GraphDestroy(graph);
+        if (error || queued) session.graph = nullptr;
+    }
     session.library.logger.tell(session.graph == nullptr ? "no CUDA graph: each run is queued piece by piece" : "a run is one CUDA graph");
 }
 

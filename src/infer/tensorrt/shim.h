@@ -30,12 +30,14 @@ typedef struct ArenadTrtAbout {
     int32_t driver;  // as cuDriverGetVersion says it
     int32_t compute_major;
     int32_t compute_minor;
+    int32_t dla_cores; // as IRuntime::getNbDLACores says it
     char gpu[256];
 } ArenadTrtAbout;
 
 typedef struct ArenadTrtOptions {
     int32_t fp16; // FP16 where it is faster; versions before 11
     int32_t int8; // take the file's QuantizeLinear as INT8
+    int32_t dla;  // the DLA core that takes the layers that it can, the GPU the others; -1: none
     uint64_t workspace_bytes;
 } ArenadTrtOptions;
 
@@ -57,7 +59,8 @@ typedef struct ArenadTrtTable {
     int32_t (*build)(void* library, const void* onnx, size_t len, const ArenadTrtOptions* options,
                      ArenadTrtProgress progress, void* user, void** blob, const uint8_t** bytes, size_t* bytes_len);
     void (*free_blob)(void* blob);
-    int32_t (*load)(void* library, const void* plan, size_t len, void** session);
+    // `dla` as the engine was built for.
+    int32_t (*load)(void* library, const void* plan, size_t len, int32_t dla, void** session);
     int32_t (*tensors)(const void* session);
     int32_t (*tensor)(const void* session, int32_t index, ArenadTrtTensor* tensor);
     // Buffers, context, stream, warm-up, graph. Every tensor must have a fixed shape and be FP32.

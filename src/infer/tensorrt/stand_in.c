@@ -38,6 +38,7 @@ static int32_t stand_open(const char* folder, ArenadTrtLog log, void* user, void
     about->driver = 12060;
     about->compute_major = 8;
     about->compute_minor = 7;
+    about->dla_cores = 2;
     strcpy(about->gpu, "Orin (stand-in)");
     *library = made;
     return ARENAD_TRT_OK;
@@ -48,8 +49,8 @@ static void stand_close(void* library) { free(library); }
 static int32_t stand_build(void* library, const void* onnx, size_t len, const ArenadTrtOptions* options,
                            ArenadTrtProgress progress, void* user, void** blob, const uint8_t** bytes, size_t* bytes_len) {
     (void)onnx;
-    (void)options;
     if (len == 0) return fail(library, ARENAD_TRT_MODEL, "ONNX: the file is empty");
+    if (options->dla > 1) return fail(library, ARENAD_TRT_MODEL, "there is no such DLA core");
     for (int32_t step = 0; step <= 3; ++step) progress(user, "Building the engine", step, 3);
     char* made = malloc(sizeof PLAN);
     if (made == NULL) return ARENAD_TRT_DEVICE;
@@ -62,7 +63,8 @@ static int32_t stand_build(void* library, const void* onnx, size_t len, const Ar
 
 static void stand_free(void* blob) { free(blob); }
 
-static int32_t stand_load(void* library, const void* plan, size_t len, void** session) {
+static int32_t stand_load(void* library, const void* plan, size_t len, int32_t dla, void** session) {
+    (void)dla;
     if (len != sizeof PLAN || memcmp(plan, PLAN, len) != 0) return fail(library, ARENAD_TRT_PLAN, "the magic tag does not match");
     struct session* made = calloc(1, sizeof *made);
     if (made == NULL) return ARENAD_TRT_DEVICE;

@@ -13,6 +13,8 @@ struct StandIn {
     tensors: Vec<Tensor>,
     builds: AtomicUsize,
     refuses: Option<Fault>,
+    /// The DLA core of each load.
+    loads: Mutex<Vec<Option<u32>>>,
     /// A build waits until something is in it.
     go: Option<Slot<()>>,
 }
@@ -29,8 +31,8 @@ impl StandIn {
         };
         let mut tensors = vec![tensor(&input.name, true, [1, 3, input.height as usize, input.width as usize])];
         tensors.extend(contract.written.outputs.iter().rev().map(|output| tensor(&output.name, false, output.shape)));
-        let about = About { version: 100_300, driver: 12_060, gpu: "Orin".to_owned(), compute: (8, 7) };
-        Self { about, tensors, builds: AtomicUsize::new(0), refuses: None, go: None }
+        let about = About { version: 100_300, driver: 12_060, gpu: "Orin".to_owned(), compute: (8, 7), dla_cores: 2 };
+        Self { about, tensors, builds: AtomicUsize::new(0), refuses: None, loads: Mutex::default(), go: None }
     }
 
     fn builds(&self) -> usize {
@@ -55,7 +57,8 @@ impl Library for StandIn {
         }
     }
 
-    fn load(&self, plan: &[u8]) -> Result<Box<dyn Session>, Fault> {
+    fn load(&self, plan: &[u8], dla: Option<u32>) -> Result<Box<dyn Session>, Fault> {
+        self.loads.lock().unwrap().push(dla);
         if plan != self.about.gpu.as_bytes() {
             return Err(Fault::Plan("the engine is for another GPU".to_owned()));
         }
@@ -101,7 +104,7 @@ fn contract() -> Contract {
 const PACE: Pace = Pace { tick: Duration::from_millis(1), still_ticks: u32::MAX };
 
 fn settings(cache: &Path) -> Settings<'_> {
-    Settings { folder: None, cache, fp16: true, pace: PACE }
+    Settings { folder: None, cache, fp16: true, dla: None, pace: PACE }
 }
 
 fn weights(contract: &Contract, precision: Precision) -> &Weights {
@@ -131,7 +134,8 @@ fn the_second_start_takes_the_engine_from_the_cache() {
         let input = vec![3.0; contract().input_len()];
         let heads = engine.run(&input).unwrap();
         assert!(heads.0.iter().all(|head| head.values.iter().all(|value| *value == 3.0)));
-        assert_eq!((engine.name(), engine.precision(), engine.gpu_ms()), ("tensorrt", Precision::Int8, 0.5));
+        assert_eq!((engine.name(), engine.precision(), engine.gpu_ms()), ("tensorrt", Precision::Int8, Some(0.5)));
+        assert_eq!(engine.ground().as_deref(), Some("TensorRT 10.3.0 on Orin (8.7), CUDA 12.6"));
     }
     assert_eq!(library.builds(), 1);
 }
@@ -179,7 +183,7 @@ fn a_file_that_is_damaged_cut_off_or_foreign_is_refused_and_built_again() {
 fn a_whole_file_that_tensorrt_does_not_take_is_built_again() {
     let (folder, library, contract) = (tempfile::tempdir().unwrap(), StandIn::new(), contract());
     let weights = weights(&contract, Precision::Int8);
-    let options = BuildOptions { fp16: true, int8: true, workspace_bytes: WORKSPACE_BYTES };
+    let options = BuildOptions { fp16: true, int8: true, dla: None, workspace_bytes: WORKSPACE_BYTES };
     let place = Place::new(folder.path(), &weights.bytes, weights.precision, &library.about, options);
     place.write(b"built by a stranger").unwrap();
     open(&library, folder.path()).unwrap();
@@ -190,7 +194,7 @@ fn a_whole_file_that_tensorrt_does_not_take_is_built_again() {
 #[test]
 fn what_is_refused_says_why() {
     let (folder, library) = (tempfile::tempdir().unwrap(), StandIn::new());
-    let options = BuildOptions { fp16: true, int8: true, workspace_bytes: 1 };
+    let options = BuildOptions { fp16: true, int8: true, dla: None, workspace_bytes: 1 };
     let place = |about: &About| Place::new(folder.path(), b"onnx", Precision::Int8, about, options);
     assert_eq!(place(&library.about).read().unwrap(), Found::Nothing);
     place(&library.about).write(b"plan").unwrap();
@@ -235,7 +239,7 @@ fn the_steps_of_a_build_are_told_on() {
     let told = |what: &str| heard.lock().unwrap().push(what.to_owned());
     TensorRt::on(&library, &contract, weights(&contract, Precision::Int8), settings(folder.path()), &told).unwrap();
     let heard = heard.into_inner().unwrap();
-    assert!(heard.contains(&"building the engine of socialbox: layers, 1 of 4".to_owned()), "{heard:?}");
+    assert!(heard.contains(&"building the engine of socialbox: layers, 25 %".to_owned()), "{heard:?}");
 }
 
 #[test]
@@ -320,6 +324,49 @@ fn fp16_needs_a_tensorrt_that_chooses_numbers_itself() {
     let expected = "fp16 was asked for, but TensorRT 11.4.0 takes numbers as the file has them; allowed: int8 or fp32; set model.precision";
     assert!(said.ends_with(expected), "{said}");
     open(&library, folder.path()).unwrap();
+}
+
+#[test]
+fn a_dla_core_has_an_engine_of_its_own_and_reads_it() {
+    let (folder, contract, library) = (tempfile::tempdir().unwrap(), contract(), StandIn::new());
+    let start = |dla| {
+        let settings = Settings { dla, ..settings(folder.path()) };
+        TensorRt::on(&library, &contract, weights(&contract, Precision::Int8), settings, &|_| {}).map(drop).unwrap();
+    };
+    for dla in [None, Some(0), Some(1), Some(0), None] {
+        start(dla);
+    }
+    assert_eq!(library.builds(), 3);
+    assert_eq!(*library.loads.lock().unwrap(), [None, Some(0), Some(1), Some(0), None]);
+}
+
+#[test]
+fn a_dla_core_that_is_not_there_is_an_error_in_the_boards_own_numbers() {
+    let (folder, contract) = (tempfile::tempdir().unwrap(), contract());
+    let said = |about: About, precision, fp16| {
+        let library = StandIn { about, ..StandIn::new() };
+        let settings = Settings { dla: Some(2), fp16, ..settings(folder.path()) };
+        let error = TensorRt::on(&library, &contract, weights(&contract, precision), settings, &|_| {}).err().unwrap();
+        assert_eq!(library.builds(), 0);
+        error.to_string()
+    };
+    let about = StandIn::new().about;
+    assert_eq!(
+        said(about.clone(), Precision::Int8, true),
+        "engine tensorrt: model.dla: got core 2, but TensorRT 10.3.0 has 2 on Orin; allowed: 0 to 1; change model.dla or leave it out"
+    );
+    assert_eq!(
+        said(
+            About { version: 101_600, gpu: "Orin Nano".to_owned(), dla_cores: 0, ..about.clone() },
+            Precision::Int8,
+            true
+        ),
+        "engine tensorrt: model.dla: got core 2, but TensorRT 10.16.0 has 0 on Orin Nano; allowed: none; change model.dla or leave it out"
+    );
+    assert_eq!(
+        said(About { dla_cores: 3, ..about }, Precision::Fp32, false),
+        "engine tensorrt: model.dla: a DLA core computes with int8 and fp16, but fp32 was asked for; set model.precision or leave model.dla out"
+    );
 }
 
 #[test]

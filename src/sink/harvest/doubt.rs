@@ -1,11 +1,11 @@
 //! How unsure the line was of a scene, and which scene is worth keeping for it. Pure: time is the stamp's.
 //!
 //! DeepLabCut calls such frames outliers and refines a network on them (Mathis et al. 2018, Nath et al. 2019); here they are
-//! found while they happen. A further reason, such as live and settled names that disagree, is a variant of `Reason` with its
+//! found while they happen, or some seconds later when names are settled. A further reason is a variant of `Reason` with its
 //! word, a measure in `Watch::measure` and a threshold in `config::Doubts`.
 
 use crate::config::{Doubts, ZoneArea};
-use crate::handover::{Animal, Keypoint, MAX_ANIMALS, MAX_ZONES, Scene, State};
+use crate::handover::{Animal, Keypoint, MAX_ANIMALS, MAX_ZONES, Scene, Settled, State};
 use crate::stamp::WallTime;
 use heapless::Vec;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub enum Reason {
     Missing,
     /// A keypoint is further from where it was than an animal moves.
     Jump,
+    /// A name that went out live was settled otherwise.
+    Revised,
 }
 
 /// How many reasons there are.
@@ -30,7 +32,7 @@ const REASONS: usize = Reason::ALL.len();
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Scores, Self::Identity, Self::Renamed, Self::Missing, Self::Jump];
+    pub const ALL: [Self; 6] = [Self::Scores, Self::Identity, Self::Renamed, Self::Missing, Self::Jump, Self::Revised];
 
     /// The word in `harvest.csv`.
     pub fn word(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Reason {
             Self::Renamed => "renamed",
             Self::Missing => "missing",
             Self::Jump => "jump",
+            Self::Revised => "revised",
         }
     }
 }
@@ -103,16 +106,25 @@ impl Watch {
     /// The strongest doubt about this scene among the reasons that were not given out lately. A scene given out stands for all
     /// its reasons, so that one moment is not kept several times.
     pub fn look(&mut self, scene: &Scene) -> Option<Doubt> {
-        let captured = scene.stamp.captured;
         let doubts = self.measure(scene);
         self.before.clone_from(&scene.animals);
-        self.before_at = Some(captured);
+        self.before_at = Some(scene.stamp.captured);
+        self.strongest(&doubts, scene.stamp.captured)
+    }
+
+    /// The doubt that settling brings about a scene that went out seconds ago.
+    pub fn look_back(&mut self, settled: &Settled) -> Option<Doubt> {
+        let doubts = Reason::ALL.map(|reason| if reason == Reason::Revised { self.revised(settled) } else { None });
+        self.strongest(&doubts, settled.scene.stamp.captured)
+    }
+
+    fn strongest(&mut self, doubts: &[Option<Doubt>; REASONS], captured: WallTime) -> Option<Doubt> {
         let waits = |last: &Option<WallTime>| {
             last.is_some_and(|last| captured.nanos_since(last).unsigned_abs() < self.spacing_ns.unsigned_abs())
         };
         let free = doubts.iter().zip(&self.given).filter(|(_, last)| !waits(last)).filter_map(|(doubt, _)| *doubt);
         let strongest = free.reduce(|best, next| if next.weight > best.weight { next } else { best })?;
-        for (last, _) in self.given.iter_mut().zip(&doubts).filter(|(_, doubt)| doubt.is_some()) {
+        for (last, _) in self.given.iter_mut().zip(doubts).filter(|(_, doubt)| doubt.is_some()) {
             *last = Some(captured);
         }
         Some(strongest)
@@ -126,6 +138,8 @@ impl Watch {
             Reason::Renamed => self.renamed(scene),
             Reason::Missing => self.missing(scene),
             Reason::Jump => self.jump(scene),
+            // Not known yet.
+            Reason::Revised => None,
         })
     }
 
@@ -154,6 +168,20 @@ impl Watch {
             _ => false,
         });
         renamed.map(|(_, now)| Doubt::new(Reason::Renamed, now.p, 1.0))
+    }
+
+    /// The surer the settled name, the surer that the live one was wrong.
+    fn revised(&self, settled: &Settled) -> Option<Doubt> {
+        if !self.doubts.identity_revised {
+            return None;
+        }
+        let pairs = settled.scene.animals.iter().zip(&settled.live);
+        let revised = pairs.filter(|(animal, live)| {
+            let named = animal.state == State::Seen && animal.identity.is_some();
+            named && live.identity.is_some() && live.identity != animal.identity
+        });
+        let surest = revised.map(|(animal, _)| animal.p).reduce(f32::max)?;
+        Some(Doubt::new(Reason::Revised, surest, surest))
     }
 
     /// A model without identities has one animal; where it vanished is not known.

@@ -19,6 +19,8 @@ use table::{LABELS, REASONS};
 
 const START: i64 = 1_795_242_780_123_456_789;
 const SECOND: i64 = 1_000_000_000;
+/// After this frames are settled: of 10 frames/s each is held until then.
+const SETTLE: Duration = Duration::from_millis(1500);
 
 fn info() -> FileInfo {
     let corners = vec![(0.0, 0.0), (9.0, 0.0), (9.0, 9.0)];
@@ -33,8 +35,14 @@ fn info() -> FileInfo {
 }
 
 fn config(folder: &Path, frames_max: usize) -> config::Harvest {
-    let doubts =
-        Doubts { score_min: 0.5, identity_p_min: 0.7, identity_change: true, missing_animals: 1, jump_px: 50.0 };
+    let doubts = Doubts {
+        score_min: 0.5,
+        identity_p_min: 0.7,
+        identity_change: true,
+        identity_revised: true,
+        missing_animals: 1,
+        jump_px: 50.0,
+    };
     config::Harvest {
         folder: folder.to_owned(),
         frames_max,
@@ -64,7 +72,7 @@ fn animal(identity: u8) -> Animal {
 }
 
 /// Frame `frame` of 10 frames/s, of which nothing is doubtful.
-fn scene(frame: u64) -> Scene {
+pub(super) fn scene(frame: u64) -> Scene {
     let captured = WallTime(START + frame as i64 * SECOND / 10);
     let mut scene = Scene { stamp: Stamp { frame, captured, ..Stamp::default() }, ..Scene::default() };
     scene.animals.extend([animal(0), animal(1)]);
@@ -78,7 +86,7 @@ fn unsure(frame: u64, p: f32) -> Scene {
     scene
 }
 
-fn delivery(scene: Scene) -> Delivery {
+pub(super) fn delivery(scene: Scene) -> Delivery {
     let size = PictureSize { width: 6, height: 4 };
     let write = |_: usize, out: &mut [u8], _: usize| out.iter_mut().zip(0..).for_each(|(byte, n)| *byte = n);
     let frame = FramePool::new(1).fill(PixelFormat::Rgb, size, Colour::default(), scene.stamp, write);
@@ -92,7 +100,7 @@ fn watch() -> Watch {
 
 fn harvester(folder: &Path, frames_max: usize) -> (Harvester, Arc<Ledger>) {
     let ledger = Arc::<Ledger>::default();
-    (Harvester::new(&config(folder, frames_max), &info(), Arc::clone(&ledger)).expect("starts"), ledger)
+    (Harvester::new(&config(folder, frames_max), SETTLE, &info(), Arc::clone(&ledger)).expect("starts"), ledger)
 }
 
 /// Kept, replaced, refused, failed.
@@ -178,8 +186,14 @@ fn an_animal_in_a_sheltered_zone_is_not_missing() {
 
 #[test]
 fn thresholds_of_zero_never_doubt() {
-    let doubts =
-        Doubts { score_min: 0.0, identity_p_min: 0.0, identity_change: false, missing_animals: 0, jump_px: 0.0 };
+    let doubts = Doubts {
+        score_min: 0.0,
+        identity_p_min: 0.0,
+        identity_change: false,
+        identity_revised: false,
+        missing_animals: 0,
+        jump_px: 0.0,
+    };
     let mut watch = Watch::new(doubts, Duration::ZERO, 2, 2, &[]);
     let mut worst = unsure(1, 0.0);
     worst.animals[0].keypoints = [None; MAX_KEYPOINTS];
@@ -267,6 +281,46 @@ fn a_predicted_keypoint_is_no_label() {
     assert!(labels.ends_with("img00000007.png,10.00,20.50,,,10.00,20.50,30.00,40.13\n"), "{labels}");
 }
 
+/// Frame `frame` settled with its first two names exchanged, or as it went out.
+fn settled(frame: u64, exchanged: bool) -> Settled {
+    let mut settled = Settled::as_live(scene(frame));
+    if exchanged {
+        (settled.scene.animals[0].identity, settled.scene.animals[1].identity) = (Some(Identity(1)), Some(Identity(0)));
+        settled.scene.animals[0].keypoints[0].as_mut().expect("given").at.x = 11.0;
+    }
+    settled
+}
+
+#[test]
+fn a_frame_that_was_settled_otherwise_is_kept_with_the_settled_names() {
+    let folder = tempfile::tempdir().expect("temporary");
+    let (mut harvester, ledger) = harvester(folder.path(), 9);
+    (0..=15).for_each(|frame| harvester.take(&delivery(scene(frame))));
+    (0..=15).for_each(|frame| harvester.take_settled(&settled(frame, frame == 3)));
+    assert_eq!((frames(folder.path()), counts(&ledger)), (vec![3], [1, 0, 0, 0]));
+    let day = day(folder.path());
+    let labels = fs::read_to_string(day.join(LABELS)).expect("readable");
+    assert!(
+        labels
+            .lines()
+            .last()
+            .expect("a row")
+            .ends_with("img00000003.png,10.00,20.50,30.00,40.13,11.00,20.50,30.00,40.13"),
+        "{labels}"
+    );
+    let reasons = fs::read_to_string(day.join(REASONS)).expect("readable");
+    assert!(reasons.contains(",revised,0.990,0.9900"), "{reasons}");
+}
+
+#[test]
+fn a_frame_that_was_kept_live_is_not_kept_again() {
+    let folder = tempfile::tempdir().expect("temporary");
+    let (mut harvester, ledger) = harvester(folder.path(), 9);
+    harvester.take(&delivery(unsure(3, 0.5)));
+    harvester.take_settled(&settled(3, true));
+    assert_eq!((frames(folder.path()), counts(&ledger)), (vec![3], [1, 0, 0, 0]));
+}
+
 #[test]
 fn over_restarts_the_bound_holds_and_the_most_doubtful_stay_spread_over_time() {
     let folder = tempfile::tempdir().expect("folder");
@@ -306,7 +360,7 @@ fn the_bytes_are_bounded_too() {
     let size = fs::metadata(day(folder.path()).join("img00000000.png")).expect("a picture").len();
     drop(harvester);
     let config = config::Harvest { bytes_max: size * 3 + 1, ..config(folder.path(), 10) };
-    let mut harvester = Harvester::new(&config, &info(), Arc::clone(&ledger)).expect("starts");
+    let mut harvester = Harvester::new(&config, SETTLE, &info(), Arc::clone(&ledger)).expect("starts");
     (1..9).for_each(|second| harvester.take(&delivery(unsure(second * 20, 0.1))));
     assert_eq!(frames(folder.path()).len(), 3);
     assert_eq!(counts(&ledger)[3], 0);
@@ -384,7 +438,8 @@ fn a_crash_at_any_moment_leaves_a_folder_that_is_whole_after_the_next_start() {
         let disk = DyingDisk(Arc::new(AtomicU32::new(u32::MAX)));
         let ledger = Arc::<Ledger>::default();
         let config = config(folder.path(), 2);
-        let mut dying = Harvester::on(Box::new(disk.clone()), &config, &info(), Arc::clone(&ledger)).expect("starts");
+        let mut dying =
+            Harvester::on(Box::new(disk.clone()), &config, SETTLE, &info(), Arc::clone(&ledger)).expect("starts");
         (0..2).for_each(|second| dying.take(&delivery(unsure(second * 20, 0.5))));
         disk.0.store(calls, Relaxed);
         dying.take(&delivery(unsure(30, 0.1)));
@@ -409,7 +464,8 @@ fn a_disk_that_is_full_for_a_while_costs_the_frames_of_that_while() {
     let disk = FaultyDisk::new();
     let ledger = Arc::<Ledger>::default();
     let config = config(folder.path(), 10);
-    let mut harvester = Harvester::on(Box::new(disk.clone()), &config, &info(), Arc::clone(&ledger)).expect("starts");
+    let mut harvester =
+        Harvester::on(Box::new(disk.clone()), &config, SETTLE, &info(), Arc::clone(&ledger)).expect("starts");
     for second in 0..6 {
         match second {
             2 => disk.fail_after(100, 28, true),
@@ -546,7 +602,7 @@ fn a_folder_that_cannot_be_written_is_told_in_words() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("file");
     fs::write(&file, "").expect("written");
-    let error = Harvester::new(&config(&file, 1), &info(), Arc::default()).err().expect("refused").to_string();
+    let error = Harvester::new(&config(&file, 1), SETTLE, &info(), Arc::default()).err().expect("refused").to_string();
     assert_eq!(
         error,
         format!(
@@ -561,7 +617,7 @@ fn a_folder_that_cannot_be_written_is_told_in_words() {
 fn the_thread_keeps_what_it_was_offered_and_ends_once() {
     let folder = tempfile::tempdir().expect("folder");
     let ledger = Arc::<Ledger>::default();
-    let handle = HarvestSink::start(&config(folder.path(), 10), &info(), Arc::clone(&ledger)).expect("starts");
+    let handle = HarvestSink::start(&config(folder.path(), 10), SETTLE, &info(), Arc::clone(&ledger)).expect("starts");
     handle.offer(&delivery(scene(0)));
     handle.offer(&delivery(unsure(1, 0.1)));
     handle.close();

@@ -8,7 +8,8 @@ use crate::handover::{Delivery, Settled, Taken};
 use crate::ledger::Ledger;
 use crate::sink::feed::{Feed, Item, Known, Statistics};
 use crate::sink::wire::{
-    BrokerReport, BrokerState, CameraReport, DaemonState, Encoder, EventMessage, SceneMessage, StatusMessage,
+    BrokerReport, BrokerState, CameraReport, DaemonState, Encoder, EngineReport, EventMessage, SceneMessage,
+    StatusMessage,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -39,6 +40,7 @@ pub struct MqttSink {
     encoder: Encoder,
     statistics: Statistics,
     kept: Kept,
+    engine: watch::Receiver<EngineReport>,
     camera: watch::Receiver<CameraReport>,
     closing: bool,
     failing: Option<MqttError>,
@@ -92,14 +94,27 @@ impl MqttSink {
         let topics = Topics::new(&about.names.arena);
         let mut encoder = Encoder::new(config.encoding);
         let gone = (DaemonState::Offline, known.clock.wall());
-        let report = known.camera.borrow().clone();
-        let will = StatusMessage::new(&about.names, about.looks(), &report, gone);
+        let (engine, report) = (known.engine.borrow().clone(), known.camera.borrow().clone());
+        let will = StatusMessage::new(&about.names, (&about.model, &engine), &report, Some(gone));
         let will = Bytes::copy_from_slice(encoder.encode(&will).unwrap_or_default());
         let dial = Dial::new(config, format!("arenad-{}", about.names.arena), Some((topics.status.clone(), will)))?;
         let statistics = Statistics::new(known.clone());
-        let camera = known.camera.clone();
+        let (engine, camera) = (known.engine.clone(), known.camera.clone());
         let kept = Kept::new(config.queue);
-        Ok(Self { dial, topics, known, feed, state, encoder, statistics, kept, camera, closing: false, failing: None })
+        Ok(Self {
+            dial,
+            topics,
+            known,
+            feed,
+            state,
+            encoder,
+            statistics,
+            kept,
+            engine,
+            camera,
+            closing: false,
+            failing: None,
+        })
     }
 
     /// Works until the feed is closed, then says farewell.
@@ -137,6 +152,7 @@ impl MqttSink {
                         self.welcome(publisher, &acks);
                     }
                 }
+                Ok(()) = self.engine.changed() => self.say_status(link, None, &acks),
                 Ok(()) = self.camera.changed() => self.say_status(link, None, &acks),
                 Some((serial, result)) = acks.next(), if !acks.is_empty() => self.acknowledged(serial, result),
                 () = feed.arrived() => self.drain(link),
@@ -291,11 +307,9 @@ impl MqttSink {
     fn say_status(&mut self, link: Option<&Publisher>, end: Option<DaemonState>, acks: &Acks) {
         let report = self.camera.borrow_and_update().clone();
         let about = Arc::clone(&self.known.about);
-        let state = match end {
-            Some(state) => (state, self.known.clock.wall()),
-            None => (report.state.into(), report.since),
-        };
-        let message = StatusMessage::new(&about.names, about.looks(), &report, state);
+        let engine = self.engine.borrow_and_update().clone();
+        let end = end.map(|state| (state, self.known.clock.wall()));
+        let message = StatusMessage::new(&about.names, (&about.model, &engine), &report, end);
         let (Some(publisher), Ok(payload)) = (link, self.encoder.encode(&message)) else { return };
         let payload = Bytes::copy_from_slice(payload);
         if let Some(ack) = publisher.publish_acknowledged(&self.topics.status, payload, Care::Retained) {

@@ -42,11 +42,12 @@ function told(message) {
   if (message.kind === "hello") {
     hello = message;
     $("arena").textContent = message.arena;
-    $("model").textContent = [message.model, message.engine, message.precision, "arenad " + message.version].filter(Boolean).join(" · ");
+    tellModel();
     document.title = message.arena + " – arenad";
     trails.clear();
   } else if (message.kind === "news") {
     news = message;
+    tellModel();
     tellNews();
   } else if (message.kind === "shown") {
     shownAge = message.age_ms;
@@ -255,6 +256,10 @@ const percent = (p) => Math.round(p * 100) + " %";
 
 // ---- words ----
 
+function tellModel() {
+  put($("model"), [hello?.model, ...(news?.runs ?? []), hello && "arenad " + hello.version].filter(Boolean).join(" · "));
+}
+
 function tellState() {
   const pill = $("state");
   const banner = $("banner");
@@ -268,6 +273,9 @@ function tellState() {
   } else if (news && news.stats.camera === "retrying") {
     [words, kind] = ["camera lost", "bad"];
     why = "Camera lost" + (news.camera ? ": " + news.camera : "") + ". Trying again.";
+  } else if (news && news.opening) {
+    [words, kind] = ["opening", "wait"];
+    why = news.opening;
   } else if (!news || news.stats.camera === "starting") {
     [words, kind] = ["starting", "wait"];
     why = "Waiting for the first picture.";

@@ -47,7 +47,7 @@ pub(super) async fn serve(socket: WebSocket, studio: Arc<Studio>) {
     let _viewer = Counted::new(&studio.known.viewers);
     let (out, incoming) = socket.split();
     let mut page = Page { out, undrawn: VecDeque::with_capacity(UNDRAWN), last: studio.pictures.borrow().number };
-    if page.text(studio.hello.clone()).await {
+    if page.text(super::text(&super::Hello::new(&studio.known))).await {
         page.run(incoming, &studio).await;
     }
     let _ = tokio::time::timeout(SEND_LIMIT, page.out.close()).await;

@@ -28,6 +28,43 @@ pub struct CameraReport {
     pub detail: String,
 }
 
+/// What runs the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineReport {
+    /// The engine is being opened; where it must be built, that takes minutes.
+    Opening {
+        /// Since when.
+        since: WallTime,
+        /// How far it is, in words for the operator.
+        detail: String,
+    },
+    /// It runs.
+    Runs {
+        /// Its name.
+        engine: &'static str,
+        /// The precision of the model's file that it runs.
+        precision: &'static str,
+    },
+}
+
+impl EngineReport {
+    /// The engine's name and the precision, once it runs.
+    pub fn runs(&self) -> Option<(&'static str, &'static str)> {
+        match *self {
+            Self::Opening { .. } => None,
+            Self::Runs { engine, precision } => Some((engine, precision)),
+        }
+    }
+
+    /// How far the opening is.
+    pub fn opening(&self) -> Option<&str> {
+        match self {
+            Self::Opening { detail, .. } => Some(detail),
+            Self::Runs { .. } => None,
+        }
+    }
+}
+
 /// What the broker connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +92,8 @@ pub struct BrokerReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DaemonState {
+    /// The engine is being opened or built.
+    Opening,
     /// Waiting for the first picture.
     Starting,
     /// Scenes come.
@@ -88,29 +127,35 @@ pub struct StatusMessage<'a> {
     detail: &'a str,
     version: &'static str,
     model: &'a str,
-    engine: &'a str,
-    precision: &'a str,
+    /// Null until the engine runs.
+    engine: Option<&'a str>,
+    precision: Option<&'a str>,
 }
 
 impl<'a> StatusMessage<'a> {
-    /// The status while the camera is as `report` says; `state` and `since` differ from it at the end of the daemon's life.
+    /// The status while engine and camera are as their reports say; `end` is what the daemon's life ends with, and when.
     pub fn new(
         names: &'a Names,
-        (model, engine, precision): (&'a str, &'a str, &'a str),
+        (model, engine): (&'a str, &'a EngineReport),
         report: &'a CameraReport,
-        (state, since): (DaemonState, WallTime),
+        end: Option<(DaemonState, WallTime)>,
     ) -> Self {
+        let (state, since) = end.unwrap_or(match engine {
+            EngineReport::Opening { since, .. } => (DaemonState::Opening, *since),
+            EngineReport::Runs { .. } => (report.state.into(), report.since),
+        });
+        let (detail, runs) = (engine.opening().unwrap_or(&report.detail), engine.runs());
         Self {
             v: VERSION,
             arena: &names.arena,
             state,
             since: Rfc3339(since),
             camera: report.state,
-            detail: &report.detail,
+            detail,
             version: env!("CARGO_PKG_VERSION"),
             model,
-            engine,
-            precision,
+            engine: runs.map(|(engine, _)| engine),
+            precision: runs.map(|(_, precision)| precision),
         }
     }
 }

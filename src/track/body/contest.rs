@@ -6,9 +6,9 @@ use crate::handover::MAX_ANIMALS;
 
 /// How often a keypoint that is in view is among those found.
 const FOUND: f32 = 0.8;
-/// How many keypoints that are no track's lie on a square of one body size, and how many more where another body reaches.
+/// How many keypoints that are no track's lie on a square of one body size, and how many more for each body that they may be of.
 const STRANGERS: f32 = 0.0003;
-const STRANGERS_NEAR: f32 = 0.05;
+const STRANGERS_NEAR: f32 = 0.2;
 /// How much more likely the model puts a keypoint into its own animal's pose than into another's near by.
 const OWN: f32 = 10.0;
 /// Now and then a keypoint strays further than it was seen to: this share of the time, this many times as far.
@@ -42,14 +42,14 @@ impl Fits {
     }
 }
 
-/// Weighs keypoint `k` of every pose against every track. `others` counts the bodies, but this one, that reach a place; `along_links` gives the misfit along links and the sum of their
-/// inverse variances. Places in body sizes.
+/// Weighs keypoint `k` of every pose against every track. `others` counts the bodies, but this one, that what lies at a place may be of; `along_links` gives the misfit
+/// along links and the sum of their inverse variances. Places in body sizes.
 pub fn fits(
     seats: &[Seat<'_>],
     expected: &[Expected],
     size: f32,
     k: usize,
-    others: impl Fn(usize, [f32; 2]) -> usize,
+    others: impl Fn(usize, [f32; 2]) -> f32,
     along_links: impl Fn(&Seat<'_>, [f32; 2]) -> (f32, f32),
 ) -> Fits {
     let mut fits = Fits::new(expected.len());
@@ -66,7 +66,7 @@ pub fn fits(
                 fits.one_place[column] |= 1 << other;
             }
         }
-        let strangers = STRANGERS + STRANGERS_NEAR * others(column, at) as f32;
+        let strangers = STRANGERS + STRANGERS_NEAR * others(column, at);
         for (row, (seat, expected)) in seats.iter().zip(expected).enumerate() {
             let own = if row == column { OWN } else { 1.0 };
             let fit = match expected.place(k) {

@@ -86,12 +86,20 @@ pub struct Posture {
     frame: Option<Frame>,
     /// Where keypoints were thought to be in the last frame, in the body's frame.
     thought: Parts,
+    /// The keypoints of the frame before that were not given up.
+    had: KeypointSet,
     unseen_s: f32,
 }
 
 impl Default for Posture {
     fn default() -> Self {
-        Self { last: [None; MAX_KEYPOINTS], frame: None, thought: [None; MAX_KEYPOINTS], unseen_s: 0.0 }
+        Self {
+            last: [None; MAX_KEYPOINTS],
+            frame: None,
+            thought: [None; MAX_KEYPOINTS],
+            had: KeypointSet::default(),
+            unseen_s: 0.0,
+        }
     }
 }
 
@@ -125,6 +133,16 @@ impl Posture {
     pub fn age(&mut self, step_s: f32) {
         self.unseen_s += step_s;
         self.last.iter_mut().flatten().for_each(|last| last.ago_s += step_s);
+    }
+
+    /// It has no pose in this frame.
+    pub fn miss(&mut self) {
+        self.had = KeypointSet::default();
+    }
+
+    /// Whether keypoint `k` was seen in the frame before, and not given up.
+    pub fn had(&self, k: usize) -> bool {
+        self.had.contains(k)
     }
 
     /// Where the keypoints must be, from what is remembered and from the pose as a whole.
@@ -175,6 +193,7 @@ impl Posture {
     /// Takes in the keypoints that were not given up.
     pub fn remember(&mut self, expected: &Expected, keypoints: &Keypoints, size: f32) {
         self.unseen_s = 0.0;
+        self.had = KeypointSet::present(keypoints);
         let Some(frame) = expected.frame else { return };
         self.frame = Some(frame);
         self.thought = expected.parts;

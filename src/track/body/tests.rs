@@ -220,3 +220,52 @@ fn a_frame_is_not_carried_away_by_borrowed_keypoints() {
     let base = all[4].expect("predicted").at;
     assert!(base.distance(truth[4].expect("given").at) < 3.0, "{base:?}");
 }
+
+/// How far the tail's end of the first of two that touch may swing until it is given up, pixels.
+fn swing_until_given_up(had: bool, neighbour_has: bool) -> f32 {
+    let kept_at = |off: f32| {
+        let mut stage = Stage::new(&LINKS, 20.0);
+        let (mut first, mut second) = stage.touching();
+        let end = first[TAIL_END];
+        if !had {
+            first[TAIL_END] = None;
+        }
+        if !neighbour_has {
+            second[TAIL_END] = None;
+        }
+        stage.show([Some(first), Some(second)], &[]);
+        first[TAIL_END] = end.map(|end| Keypoint { at: InCamera { y: end.at.y + off, ..end.at }, ..end });
+        let kept = stage.show([Some(first), Some(second)], &[]);
+        missing(&first, &kept[0]).is_empty()
+    };
+    (0..80).map(|step| 0.5 * step as f32).take_while(|off| kept_at(*off)).last().unwrap_or(-1.0)
+}
+
+#[test]
+fn a_keypoint_that_comes_back_beside_another_body_must_be_surer_than_one_that_stayed() {
+    let (stayed, back) = (swing_until_given_up(true, false), swing_until_given_up(false, false));
+    assert!(back < stayed, "{back} {stayed}");
+}
+
+#[test]
+fn what_a_neighbour_has_elsewhere_is_not_taken_for_its_own() {
+    let (elsewhere, nowhere) = (swing_until_given_up(false, true), swing_until_given_up(false, false));
+    assert!(nowhere < elsewhere, "{nowhere} {elsewhere}");
+}
+
+#[test]
+fn a_pose_that_loses_much_to_another_body_keeps_nothing_doubtful() {
+    // All but the flanks and the centre are the neighbour's, and the centre lies between the two.
+    let kept = |borrowed: &[usize]| {
+        let mut stage = Stage::new(&LINKS, 20.0);
+        let (mut first, mut second) = stage.touching();
+        for k in borrowed {
+            first[*k] = second[*k].take();
+        }
+        let centre = first[CENTRE].as_mut().expect("given");
+        centre.at.y += 4.0;
+        let kept = stage.show([Some(first), Some(second)], &[]);
+        kept[0].expect("a pose")[CENTRE].is_some()
+    };
+    assert_eq!((kept(&[]), kept(&[0, 4, TAIL_MIDDLE, TAIL_END])), (true, false));
+}

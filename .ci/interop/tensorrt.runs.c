@@ -1,0 +1,96 @@
+// Builds, reads, runs and closes an engine through the shim's table on the stand-in of tensorrt.sh, once, and holds each answer against what it must be.
+// MAJOR FOLDER DLA: the DLA core, -1 for none. The environment of the stand-in says what goes wrong: STANDIN_FAILS=700 a run, STANDIN_CAPTURE=0 a graph.
+#include "shim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const ArenadTrtTable* arenad_trt_table_8(void);
+const ArenadTrtTable* arenad_trt_table_10(void);
+const ArenadTrtTable* arenad_trt_table_11(void);
+
+// An ONNX file of one graph without nodes: in [1, 3, 2, 2] -> out [1, 1, 1, 2].
+static const char ONNX[] =
+    "\x3a\x3d\x5a\x1c\x0a\x02\x69\x6e\x12\x16\x0a\x14\x08\x01\x12\x10\x0a\x02\x08\x01\x0a\x02\x08\x03\x0a\x02\x08\x02\x0a\x02"
+    "\x08\x02\x62\x1d\x0a\x03\x6f\x75\x74\x12\x16\x0a\x14\x08\x01\x12\x10\x0a\x02\x08\x01\x0a\x02\x08\x01\x0a\x02\x08\x01\x0a"
+    "\x02\x08\x02";
+
+static char said[8000];
+static int last_step = -1, told;
+
+static void hear(void* user, int32_t severity, const char* text) {
+    (void)user;
+    (void)severity;
+    if (strlen(said) + strlen(text) + 3 < sizeof said) strcat(strcat(said, text), "; ");
+}
+static void progress(void* user, const char* phase, int32_t step, int32_t steps) {
+    (void)user;
+    if (strcmp(phase, "Building the engine") != 0 || steps != 1000 || step < last_step) last_step = 1 << 30;
+    if (step > last_step) last_step = step;
+    ++told;
+}
+static void must(int good, const char* what) {
+    if (good) return;
+    printf("FAILED  %s; heard: %s\n", what, said);
+    exit(1);
+}
+static int heard(const char* words) { return strstr(said, words) != NULL; }
+
+int main(int argc, char** argv) {
+    if (argc != 4) return 2;
+    int major = atoi(argv[1]);
+    const ArenadTrtTable* table = major == 8 ? arenad_trt_table_8() : major == 10 ? arenad_trt_table_10() : arenad_trt_table_11();
+    int32_t dla = atoi(argv[3]), fails = getenv("STANDIN_FAILS") != NULL, piecewise = getenv("STANDIN_CAPTURE") != NULL;
+    void *library = NULL, *blob = NULL, *session = NULL;
+    ArenadTrtAbout about;
+    must(table->open(argv[2], hear, NULL, &library, &about) == 0, "open");
+    must(table->major == major && about.version / (major == 8 ? 1000 : 10000) == major && about.driver == 12060 && about.compute_major == 8, "what it is about");
+    must(about.dla_cores == (getenv("STANDIN_DLA") == NULL ? 0 : atoi(getenv("STANDIN_DLA"))), "the board's DLA cores");
+
+    ArenadTrtOptions options = {1, 1, dla, 1 << 20};
+    const uint8_t* bytes = NULL;
+    size_t len = 0;
+    must(table->build(library, "no ONNX", 7, &options, progress, NULL, &blob, &bytes, &len) == ARENAD_TRT_MODEL, "a file that is no ONNX");
+    must(heard("ONNX: this is no ONNX file"), "the parser's words");
+    must(table->build(library, ONNX, sizeof ONNX - 1, &options, progress, NULL, &blob, &bytes, &len) == 0, "build");
+    must(major == 8 ? told == 1 : last_step == 1000 && told > 90, "the build's progress: from 0 to 1000, never back");
+    char* plan = malloc(len + 1);
+    memcpy(plan, bytes, len);
+    plan[len] = 0;
+    table->free_blob(blob);
+    must((strstr(plan, "device=1 dla=") != NULL) == (dla >= 0), "the DLA core of the build");
+    must((strstr(plan, "flag=") != NULL) == (table->major < 11 || dla >= 0), "the builder's flags");
+
+    must(table->load(library, "foreign", 7, dla, &session) == ARENAD_TRT_PLAN && heard("magic tag"), "a foreign plan");
+    must(table->load(library, plan, len, dla, &session) == 0, "load");
+    must(heard("the runtime's DLA core is") == (dla >= 0), "the DLA core of the runtime");
+    ArenadTrtTensor in, out;
+    must(table->tensors(session) == 2 && table->tensor(session, 0, &in) == 0 && table->tensor(session, 1, &out) == 0, "the tensors");
+    must(table->tensor(session, 2, &in) != 0 && table->tensor(session, -1, &in) != 0, "a tensor that is not there");
+    must(table->tensor(session, 0, &in) == 0 && in.input && in.fp32 && in.rank == 4 && in.dims[1] == 3 && strcmp(in.name, "in") == 0, "the input");
+    must(!out.input && out.dims[3] == 2 && strcmp(out.name, "out") == 0, "the output");
+
+    float values[12] = {0}, answer[2] = {0}, gpu_ms = 0;
+    must(table->run(session, &gpu_ms) == ARENAD_TRT_RUN && heard("not started"), "a run before the start");
+    must(table->put(session, 0, values, 12) == ARENAD_TRT_RUN, "values before the start");
+    int32_t started = table->start(session);
+    if (fails) {
+        must(started != 0 && heard("CUDA error 700, an illegal memory access"), "a start that fails");
+    } else {
+        must(started == 0, "start");
+        must(heard(piecewise ? "no CUDA graph" : "a run is one CUDA graph"), "the graph");
+        must(table->put(session, 0, values, 11) != 0 && table->put(session, 7, values, 12) != 0, "values that do not fit");
+        for (int run = 0; run < 100; ++run) {
+            values[0] = (float)run, values[11] = (float)(2 * run);
+            must(table->put(session, 0, values, 12) == 0 && table->run(session, &gpu_ms) == 0, "a run");
+            must(table->take(session, 1, answer, 2) == 0, "take");
+            must(answer[0] == (float)(run + 1) && answer[1] == (float)(2 * run - 1) && gpu_ms == 0.25F, "the answer");
+        }
+    }
+    table->unload(session);
+    table->close(library);
+    free(plan);
+    printf("ok      TensorRT %s runs on the stand-in: DLA %d, %s\n", argv[1], dla, fails ? "a failing device" : piecewise ? "piece by piece" : "one graph");
+    return 0;
+}
