@@ -256,7 +256,7 @@ fn nothing_is_allocated_from_boxes_to_poses() {
         2 | 3 => 20.0,
         _ => 0.3 + column as f32 * 1e-3,
     };
-    let values = (0..rows * boxes).map(|at| value(at / boxes, at % boxes)).collect();
+    let values: Vec<f32> = (0..rows * boxes).map(|at| value(at / boxes, at % boxes)).collect();
     let heads = Heads(vec![Head { name: "detections".into(), shape: [1, rows, 1, boxes], values: values.into() }]);
     let mut reader = PoseReader::new(&contract).unwrap();
     let letterbox = Letterbox::fit((1280, 720), (128, 96));
