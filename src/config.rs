@@ -2,6 +2,7 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod camera;
 mod decoding;
 mod gpio;
 mod harvest;
@@ -10,6 +11,7 @@ pub mod providers;
 mod section;
 mod written;
 
+pub use camera::{Camera, CameraAt, DeviceCamera, NetworkCamera, Patience, PixelsChoice, Setting, Transport};
 pub use decoding::{DecodeEngine, Decoding};
 pub use gpio::{Gpio, GpioLine};
 pub use harvest::{Doubts, Harvest};
@@ -52,21 +54,6 @@ pub struct Config {
     pub process: Process,
 }
 
-/// Where pictures come from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Camera {
-    /// `rtsp://host[:port]/path`, without user and password.
-    pub url: url::Url,
-    /// User name and password, read from files.
-    pub login: Option<Login>,
-    /// How RTP travels; `Auto` asks for TCP and takes UDP where the camera refuses.
-    pub transport: Transport,
-    /// A connection that brings no picture for this long is given up.
-    pub stall: Duration,
-    /// Longest pause between two attempts to connect.
-    pub backoff_max: Duration,
-}
-
 /// User name and password. Debug output hides the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -80,17 +67,6 @@ impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Login").field("user", &self.user).field("password", &"(hidden)").finish()
     }
-}
-
-/// How RTP travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// TCP first, UDP where the camera refuses it.
-    Auto,
-    /// Interleaved in the RTSP connection.
-    Tcp,
-    /// Datagrams.
-    Udp,
 }
 
 /// What finds the animals.

@@ -63,6 +63,12 @@ done | sort -u | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
 done
+# One library under three names.
+mkdir "$root/nv" "$root/nv-half"
+gcc -shared -fPIC -O1 -o "$root/nv/libv4l2.so.0" .ci/interop/nvdec.library.c
+cp "$root/nv/libv4l2.so.0" "$root/nv-half/"
+ln -s libv4l2.so.0 "$root/nv/libnvbufsurface.so.1.0.0"
+ln -s libv4l2.so.0 "$root/nv/libnvbufsurftransform.so.1.0.0"
 cp .ci/interop/nvdec.inside.ash "$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initrd"

@@ -69,7 +69,7 @@ class Daemon:
         self.arena, self.lines, self.told = arena, [], []
         file = WORK / f"{arena}.toml"
         file.write_text(
-            f'arena = "{arena}"\n[camera]\nurl = "rtsp://127.0.0.1:{RTSP}/stream"\n[model]\nengine = "tensorrt"\n'
+            f'arena = "{arena}"\n[camera]\nurl = "rtsp://127.0.0.1:{RTSP}/live"\n[model]\nengine = "tensorrt"\n'
             f'tensorrt_folder = "{LIBRARIES}"\nengine_cache = "{cache}"\n{extra}[mqtt]\nhost = "127.0.0.1"\nport = {MQTT}\n'
         )
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

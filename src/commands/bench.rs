@@ -5,7 +5,7 @@ mod board;
 use super::progress::Progress;
 use super::run::{arena_contract, start_failure};
 use super::{Failure, fatal};
-use arenad::config::{self, Camera, Config, Transport};
+use arenad::config::{self, Camera, Config};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Codec, Delivery, Frame, PictureSize};
 use arenad::ledger::Ledger;
@@ -80,13 +80,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
     Ok(Config {
         arena: "bench".to_owned(),
-        camera: Camera {
-            url: url::Url::parse("rtsp://rendered/")?,
-            login: None,
-            transport: Transport::Auto,
-            stall: Duration::from_secs(3),
-            backoff_max: Duration::from_secs(5),
-        },
+        camera: Camera::on_network(url::Url::parse("rtsp://rendered/")?),
         model: args.engine.meant(),
         decode: config::Decoding::default(),
         tracker: config::Tracker::default(),

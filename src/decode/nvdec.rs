@@ -57,6 +57,8 @@ pub(super) struct Nvdec {
     codings: Vec<u32>,
     reader: Box<dyn Reader>,
     session: Option<Session>,
+    /// What the session was told of the stream.
+    one_reference: bool,
     book: Book,
     /// Everything that the next picture refers to is with the device.
     ready: bool,
@@ -135,6 +137,7 @@ impl Nvdec {
             codings,
             reader,
             session: None,
+            one_reference: false,
             book: Book::default(),
             ready: false,
             began: None,
@@ -156,6 +159,11 @@ impl Nvdec {
             return false;
         }
         if !self.ready {
+            if self.one_reference != head.one_reference {
+                // The device is told when it is opened.
+                self.session = None;
+            }
+            self.one_reference = head.one_reference;
             self.ready = true;
             self.began = (head.begins == Begins::Open).then_some(presentation);
             return true;
@@ -174,7 +182,7 @@ impl Nvdec {
     fn run(&mut self, data: &[u8], entry: InFlight, out: &mut dyn FnMut(Outcome<'_>)) -> Result<(), Fault> {
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(begin((self.open)()?, &self.codings)?),
+            none => none.insert(begin((self.open)()?, &self.codings, self.one_reference)?),
         };
         let unit = entry.unit;
         let book = &mut self.book;
@@ -218,7 +226,7 @@ impl Nvdec {
 }
 
 /// A session of a device for the first coding that it knows.
-fn begin(mut device: Box<dyn Device>, known: &[u32]) -> Result<Session, Fault> {
+fn begin(mut device: Box<dyn Device>, known: &[u32], one_reference: bool) -> Result<Session, Fault> {
     let codings = device.codings();
     // A device that lists nothing says at the next call whether it takes the coding.
     let Some(coding) = known.iter().copied().rfind(|coding| codings.is_empty() || codings.contains(coding)) else {
@@ -226,7 +234,7 @@ fn begin(mut device: Box<dyn Device>, known: &[u32]) -> Result<Session, Fault> {
         return Err(unfit(device.name(), &codings, &wanted.join(" or ")));
     };
     tracing::info!("decode: {}", device.name());
-    Session::open(device, coding)
+    Session::open(device, coding, one_reference)
 }
 
 impl Book {
@@ -285,13 +293,13 @@ impl Decoder for Nvdec {
                 return Err(error);
             }
         };
-        if lost > 0 && self.ready {
-            self.close(out);
-        }
         let Some(head) = head else {
             out(Outcome::Lost { unit: number, reason: GapReason::NoReference });
             return Ok(());
         };
+        if lost > 0 || head.begins == Begins::Clean && head.one_reference != self.one_reference {
+            self.close(out);
+        }
         let room = self.session.as_ref().map_or(usize::MAX, Session::coded_bytes);
         let whole = self.is_whole(&head, lost);
         if !whole || unit.data.len() > room {

@@ -1,4 +1,5 @@
 //! The seam to a V4L2 memory-to-memory decoder: what the state machine asks of a device, and the formats of its pictures.
+#![cfg_attr(not(any(feature = "nvdec", test)), allow(dead_code, reason = "only a device makes some of these"))]
 
 use super::super::{MOST_PIXELS, SIDES};
 use crate::handover::PixelFormat;
@@ -99,8 +100,9 @@ pub(super) trait Device: Send {
     fn name(&self) -> &str;
     /// The codings that it takes.
     fn codings(&mut self) -> Vec<u32>;
-    /// Access units of this coding will come, of at most `bytes`; how large they may really be.
-    fn set_coding(&mut self, coding: u32, bytes: u32) -> Result<u32, Fault>;
+    /// Access units of this coding will come, of at most `bytes`; how large they may really be. With `one_reference` pictures are shown
+    /// in the order of decoding, and none need be held back.
+    fn set_coding(&mut self, coding: u32, bytes: u32, one_reference: bool) -> Result<u32, Fault>;
     /// The formats in which it can give the pictures of this stream.
     fn raw_formats(&mut self) -> Vec<u32>;
     /// The format of the pictures that will come.

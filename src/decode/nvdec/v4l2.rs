@@ -69,17 +69,17 @@ pub(super) fn open(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
     }
     let c_path = c_path(path).map_err(no_device)?;
     let by_kernel = (about.rdev() >> 8) & 0xfff == VIDEO_MAJOR;
-    let file = if by_kernel { File::open(&c_path) } else { by_library(&c_path)? };
-    V4l2::new(file.map_err(no_device)?, &shown.to_string()).map(|device| Box::new(device) as Box<dyn Device>)
+    let file = if by_kernel { File::open(&c_path).map_err(no_device)? } else { by_library(&c_path)? };
+    V4l2::new(file, &shown.to_string()).map(|device| Box::new(device) as Box<dyn Device>)
 }
 
-fn by_library(path: &std::ffi::CStr) -> Result<io::Result<File>, Fault> {
+fn by_library(path: &std::ffi::CStr) -> Result<File, Fault> {
     let missing = |what: String| Fault::Missing {
-        what: format!("libv4l2.so.0, by which {} is reached: {what}", path.to_string_lossy()),
-        remedy: "install nvidia-l4t-multimedia (on other boards libv4l-0)",
+        what: format!("{} cannot be opened through libv4l2.so.0: {what}", path.to_string_lossy()),
+        remedy: "a Jetson's decoder needs NVIDIA's plugin of it (install nvidia-l4t-multimedia) and the groups video and render",
     };
     let library = Library::open(&[c"libv4l2.so.0"]).map_err(missing)?;
-    File::open_by(&library, path).map_err(missing)
+    File::open_by(&library, path).map_err(missing)?.map_err(|error| missing(error.to_string()))
 }
 
 /// The words of a field that ends with 0 or is full.
@@ -112,6 +112,14 @@ impl V4l2 {
 
     fn kind(&self, queue: Queue) -> u32 {
         kind(queue, self.planar)
+    }
+
+    /// Memory planes of a queue's buffers.
+    fn planes(&self, queue: Queue) -> usize {
+        match queue {
+            Queue::Coded => 1,
+            Queue::Raw => readable(self.format.fourcc).map_or(1, |(_, planes)| planes),
+        }
     }
 
     fn formats(&self, queue: Queue) -> Vec<u32> {
@@ -178,7 +186,8 @@ impl V4l2 {
         let failed = |error: io::Error| Fault::Call { call, what: error.to_string() };
         let mut buffer = Buffer { index, kind: self.kind(queue), memory: MEMORY_MMAP, ..zeroed() };
         let mut infos = [zeroed::<PlaneInfo>(); PLANES];
-        self.file.call_buffer(&QUERYBUF, &mut buffer, self.planar.then_some(&mut infos)).map_err(failed)?;
+        let asked = self.planar.then_some(&mut infos[..self.planes(queue)]);
+        self.file.call_buffer(&QUERYBUF, &mut buffer, asked).map_err(failed)?;
         let single = [(buffer.length as usize, buffer.place as u32)];
         let planes: Vec<(usize, u32)> = if self.planar {
             let count = (buffer.length as usize).min(PLANES);
@@ -191,6 +200,7 @@ impl V4l2 {
             memory.exported = Some(self.export(queue, index, 0)?);
         }
         if self.surfaces.is_none() || queue == Queue::Coded {
+            let failed = |error: io::Error| Fault::Call { call: "mmap", what: error.to_string() };
             let map = |(length, offset)| self.file.map(memory.exported.as_ref(), length, offset).map_err(failed);
             memory.planes = planes.into_iter().map(map).collect::<Result<_, _>>()?;
         }
@@ -199,7 +209,8 @@ impl V4l2 {
 
     /// A buffer as a file: by it NVIDIA's are mapped, and known to its other libraries.
     fn export(&self, queue: Queue, index: u32, plane: u32) -> Result<Exported, Fault> {
-        let mut export = Export { kind: self.kind(queue), index, plane, ..zeroed() };
+        let flags = (libc::O_CLOEXEC | libc::O_RDWR) as u32;
+        let mut export = Export { kind: self.kind(queue), index, plane, flags, ..zeroed() };
         self.call(&EXPBUF, &mut export)?;
         Ok(Exported::new(export.file))
     }
@@ -225,7 +236,7 @@ impl V4l2 {
         };
         let mut infos = [zeroed::<PlaneInfo>(); PLANES];
         infos[0].used = bytes;
-        let planes = self.planar.then_some(&mut infos);
+        let planes = self.planar.then_some(&mut infos[..self.planes(queue)]);
         let failed = |error: io::Error| Fault::Call { call: QBUF.name, what: error.to_string() };
         self.file.call_buffer(&QBUF, &mut buffer, planes).map_err(failed)
     }
@@ -240,13 +251,16 @@ impl Device for V4l2 {
         self.formats(Queue::Coded)
     }
 
-    fn set_coding(&mut self, coding: u32, bytes: u32) -> Result<u32, Fault> {
+    fn set_coding(&mut self, coding: u32, bytes: u32, one_reference: bool) -> Result<u32, Fault> {
         let mut wish = Subscription { kind: EVENT_SOURCE_CHANGE, ..zeroed() };
         self.call(&SUBSCRIBE_EVENT, &mut wish)?;
         let mut format = Format { kind: self.kind(Queue::Coded), ..zeroed() };
         let words = &mut format.words;
         // The size is a hint from which some drivers reckon the largest access unit.
         (words[0], words[1], words[2], words[5]) = (1920, 1088, coding, bytes);
+        if self.file.by_library() {
+            (words[0], words[1]) = (0, 0);
+        }
         if self.planar {
             words[45] = u32::from_ne_bytes([1, 0, 0, 0]);
         }
@@ -260,6 +274,9 @@ impl Device for V4l2 {
             self.file
                 .set_control(CONTROL_NV_PIECES, 0)
                 .map_err(|error| Fault::Call { call: S_EXT_CTRLS.name, what: error.to_string() })?;
+            if one_reference && let Err(error) = self.file.set_control(CONTROL_NV_NO_DELAY, 1) {
+                tracing::warn!("{}: pictures may come late: {error}", self.name);
+            }
         }
         Ok(self.sizes(&format)[0].0)
     }
@@ -278,6 +295,11 @@ impl Device for V4l2 {
     fn set_raw(&mut self, fourcc: u32) -> Result<Raw, Fault> {
         let mut format = self.format(Queue::Raw)?;
         format.words[2] = fourcc;
+        if self.planar {
+            let [_, rest @ ..] = format.words[45].to_ne_bytes();
+            let planes = readable(fourcc).map_or(1, |(_, planes)| planes as u8);
+            format.words[45] = u32::from_ne_bytes([planes, rest[0], rest[1], rest[2]]);
+        }
         self.call(&S_FMT, &mut format)?;
         self.format = self.understood(&format);
         if let Some((_, visible)) = &mut self.surfaces {
@@ -326,7 +348,7 @@ impl Device for V4l2 {
     fn take(&mut self, queue: Queue) -> Result<Taken, Fault> {
         let mut buffer = Buffer { kind: self.kind(queue), memory: MEMORY_MMAP, ..zeroed() };
         let mut infos = [zeroed::<PlaneInfo>(); PLANES];
-        let planes = self.planar.then_some(&mut infos);
+        let planes = self.planar.then_some(&mut infos[..self.planes(queue)]);
         if let Err(error) = self.file.call_buffer(&DQBUF, &mut buffer, planes) {
             return match error.raw_os_error() {
                 Some(libc::EPIPE) => Ok(Taken::Ended),
