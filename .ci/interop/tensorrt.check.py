@@ -198,6 +198,23 @@ def a_dla_core(broker):
     check("a DLA core that is there is used", up and len(plans) == 1 and b"device=1 dla=1" in plans[0])
 
 
+def frames_go_straight_to_the_gpu(cache):
+    """By default, unless the CPU is asked for; and never to a GPU that is wrong about its first pictures."""
+
+    def bench(*options, **environment):
+        words = [ARENAD, "--log", "error", "bench", "--json", "--frames", "10", "--engine", "tensorrt", "--tensorrt-folder", LIBRARIES,
+                 "--engine-cache", cache, *options]
+        done = subprocess.run([str(word) for word in words], env={**os.environ, "LD_LIBRARY_PATH": str(LIBRARIES), **environment},
+                              capture_output=True, text=True)
+        return done.returncode, json.loads(done.stdout)["preprocess"] if done.returncode == 0 else done.stderr
+
+    for shared in "01":
+        check(f"frames become the input on the GPU, memory shared: {shared}", bench(STANDIN_SHARED=shared) == (0, "gpu"))
+    check("--preprocess cpu leaves it to the CPU", bench("--preprocess", "cpu") == (0, "cpu"))
+    code, said = bench(STANDIN_COPIES="0")
+    check("a GPU that is off the CPU's numbers is refused", code == 2 and "off the CPU's; allowed: 1/255; set model.preprocess" in said, said)
+
+
 def what_the_shim_costs(cache):
     """Both loops queue piece by piece. After the start, where pictures are held against the CPU's, the stand-in copies nothing, as a GPU's CPU."""
     environment = {**os.environ, "LD_LIBRARY_PATH": str(LIBRARIES), "STANDIN_CAPTURE": "0"}
@@ -228,6 +245,7 @@ def main():
     a_damaged_or_half_written_cache_is_built_again(cache)
     two_arenas_build_once()
     a_dla_core(broker)
+    frames_go_straight_to_the_gpu(cache)
     what_the_shim_costs(cache)
 
 
