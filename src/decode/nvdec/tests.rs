@@ -187,6 +187,20 @@ fn after_a_loss_the_device_forgets_and_a_key_picture_is_waited_for() {
 }
 
 #[test]
+fn an_access_unit_without_its_parameter_sets_ends_what_refers_to_it() {
+    struct Unset(Unread);
+    impl Reader for Unset {
+        fn read(&mut self, data: &[u8], key: bool) -> Result<Option<Head>, DecodeError> {
+            if data[0] == SWALLOWED { Ok(None) } else { self.0.read(data, key) }
+        }
+    }
+    let mut bench = Bench::new(|_| ());
+    bench.decoder.reader = Box::new(Unset(Unread));
+    let unset = Unit { kind: SWALLOWED, ..NEXT };
+    assert_eq!(bench.run([KEY, NEXT, unset, NEXT, KEY, NEXT]), "0 1 2? 3? 4 5");
+}
+
+#[test]
 fn a_key_picture_after_a_loss_is_shown() {
     let mut bench = Bench::new(|_| ());
     assert_eq!(bench.run([KEY, NEXT, Unit { lost: 3, ..KEY }, NEXT]), "0 1 2 3");
