@@ -51,7 +51,9 @@ int main(int argc, char** argv) {
         for (int d = 0; d < dims.nbDims; ++d) tensor.count *= static_cast<size_t>(dims.d[d]);
         cuda.MemAlloc(&tensor.device, tensor.count * sizeof(float));
         cuda.MemHostAlloc(reinterpret_cast<void**>(&tensor.host), tensor.count * sizeof(float), 0);
-        tensor.own.resize(tensor.count);
+        // Written once, so that no page is the kernel's one page of zeros.
+        std::fill_n(tensor.host, tensor.count, 0.5F);
+        tensor.own.assign(tensor.count, 0.5F);
         context->setTensorAddress(name, reinterpret_cast<void*>(tensor.device));
         tensors.push_back(std::move(tensor));
     }

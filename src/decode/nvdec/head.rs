@@ -49,7 +49,7 @@ pub(super) fn coding(codec: Codec) -> Option<(&'static [u32], Box<dyn Reader>)> 
     match codec {
         Codec::H264 => Some((H264_CODES, Box::new(H264(ParameterSets::default())))),
         Codec::H265 => Some((H265_CODES, Box::new(H265Reader { colour: None, one_layer: false, refused: None }))),
-        Codec::Jpeg | Codec::Png => None,
+        Codec::Jpeg | Codec::Png | Codec::Raw(_) => None,
     }
 }
 

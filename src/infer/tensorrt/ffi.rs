@@ -1,7 +1,13 @@
-//! The C interface of shim.h: the one file that speaks to TensorRT, and therefore the one that may be `unsafe`.
+//! The C interface of shim.h: the one file that speaks to TensorRT, and therefore one that may be `unsafe`.
 #![allow(unsafe_code)]
 
+mod input;
+
+pub use input::GpuInput;
+
 use super::library::{About, BuildOptions, Fault, Library, Session, Step, Tensor};
+use super::picture::Picture;
+use input::{KERNEL, RawPicture};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -67,6 +73,9 @@ pub(super) struct Table {
     put: unsafe extern "C" fn(*mut c_void, i32, *const f32, usize) -> i32,
     run: unsafe extern "C" fn(*mut c_void, *mut f32) -> i32,
     take: unsafe extern "C" fn(*mut c_void, i32, *mut f32, usize) -> i32,
+    pictures: unsafe extern "C" fn(*mut c_void, *const c_char) -> i32,
+    put_picture: unsafe extern "C" fn(*mut c_void, i32, *const RawPicture) -> i32,
+    peek: unsafe extern "C" fn(*mut c_void, i32, *mut f32, usize) -> i32,
     unload: unsafe extern "C" fn(*mut c_void),
 }
 
@@ -358,17 +367,34 @@ impl Session for Loaded {
         let code = unsafe { (self.handle.table.take)(self.raw, index(tensor), values.as_mut_ptr(), values.len()) };
         self.handle.checked(code)
     }
+
+    fn open_pictures(&mut self) -> Result<(), Fault> {
+        // SAFETY: the session is loaded; the kernel's text ends with 0.
+        self.handle.checked(unsafe { (self.handle.table.pictures)(self.raw, KERNEL.as_ptr()) })
+    }
+
+    fn put_picture(&mut self, tensor: usize, picture: &Picture<'_>) -> Result<(), Fault> {
+        let raw = RawPicture::new(picture);
+        // SAFETY: the session is loaded; the planes live as long as the call, which copies them, and have the bytes that `Picture` promises.
+        self.handle.checked(unsafe { (self.handle.table.put_picture)(self.raw, index(tensor), &raw const raw) })
+    }
+
+    fn peek(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault> {
+        // SAFETY: the session is loaded; `values` holds `len` numbers, and another count than the tensor's is refused.
+        let code = unsafe { (self.handle.table.peek)(self.raw, index(tensor), values.as_mut_ptr(), values.len()) };
+        self.handle.checked(code)
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     unsafe extern "C" {
         fn arenad_trt_table_stand_in() -> *const Table;
     }
 
-    fn stand_in(folder: &str) -> Result<Opened, Fault> {
+    pub fn stand_in(folder: &str) -> Result<Opened, Fault> {
         // SAFETY: stand_in.c answers the address of a static table.
         let table = unsafe { &*arenad_trt_table_stand_in() };
         Opened::on(table, Some(Path::new(folder)))
