@@ -322,6 +322,19 @@ fn nv12_is_chosen_where_the_device_prefers_another_format() {
     assert_eq!(formats, [(PixelFormat::Nv12, 64, 48)]);
 }
 
+#[test]
+fn stills_are_refused_and_never_decoded_elsewhere() {
+    let wanted = crate::config::Decoding { engine: crate::config::DecodeEngine::Nvdec, device: None };
+    let said = super::super::open(Codec::Jpeg, &wanted, None).err().map(|error| error.to_string());
+    assert_eq!(
+        said.as_deref(),
+        Some(
+            "nvdec: got Jpeg pictures; h264 and h265 are decoded by the device; set H.264 or H.265 in the camera, or [decode] \
+             engine = \"built-in\""
+        )
+    );
+}
+
 #[cfg(not(feature = "nvdec"))]
 #[test]
 fn a_program_built_without_it_says_so() {
