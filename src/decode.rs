@@ -324,12 +324,12 @@ fn open(codec: Codec, wanted: &Decoding, trial: Option<u32>) -> Result<Box<dyn D
     if let (Some(coding), Some(device)) = (trial, &wanted.device) {
         return Ok(Box::new(nvdec::Nvdec::unread(coding, device.clone())));
     }
-    if wanted.engine == DecodeEngine::Nvdec {
+    if wanted.engine == DecodeEngine::Nvdec && !matches!(codec, Codec::Raw(_)) {
         return match nvdec::Nvdec::new(codec, wanted.device.clone()) {
             Some(decoder) => Ok(Box::new(decoder)),
             None => Err(DecodeError::Unsupported {
                 codec: "nvdec",
-                got: format!("{codec:?} pictures").into(),
+                got: format!("{codec} pictures").into(),
                 allowed: "h264 and h265 are decoded by the device",
                 remedy: "set H.264 or H.265 in the camera, or [decode] engine = \"built-in\"",
             }),

@@ -5,6 +5,8 @@
 //! device as its time stamp, so that each picture is known by its own access unit.
 
 mod device;
+#[cfg(feature = "nvdec")]
+mod find;
 mod head;
 mod patience;
 mod session;
@@ -106,7 +108,7 @@ fn failed(fault: &Fault) -> DecodeError {
 
 #[cfg(feature = "nvdec")]
 fn opened(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
-    v4l2::open(path)
+    find::open(path)
 }
 
 #[cfg(not(feature = "nvdec"))]
@@ -180,14 +182,14 @@ impl Nvdec {
 
     /// Hands it to the device and takes what is due.
     fn run(&mut self, data: &[u8], entry: InFlight, out: &mut dyn FnMut(Outcome<'_>)) -> Result<(), Fault> {
+        let unit = entry.unit;
+        let book = &mut self.book;
+        book.in_flight.push(entry);
         let session = match &mut self.session {
             Some(session) => session,
             none => none.insert(begin((self.open)()?, &self.codings, self.one_reference)?),
         };
-        let unit = entry.unit;
-        let book = &mut self.book;
         session.feed(data, unit, &mut |got| book.take(got, out))?;
-        book.in_flight.push(entry);
         let (allowed, limit) = self.patience.next();
         let mut waited = Duration::ZERO;
         session.pump(&mut |got| book.take(got, out))?;
@@ -294,6 +296,7 @@ impl Decoder for Nvdec {
             }
         };
         let Some(head) = head else {
+            self.close(out);
             out(Outcome::Lost { unit: number, reason: GapReason::NoReference });
             return Ok(());
         };
@@ -319,11 +322,18 @@ impl Decoder for Nvdec {
         let entry = InFlight { unit: number, presentation: unit.presentation, colour, referred, passed: 0 };
         let result = self.run(&unit.data, entry, out);
         if let Err(fault) = result {
-            // Its own outcome is this error.
-            self.book.in_flight.retain(|other| other.unit != number);
+            let open = self.book.in_flight.iter().position(|other| other.unit == number);
+            if let Some(at) = open {
+                // Its own outcome is this error.
+                self.book.in_flight.remove(at);
+            }
             self.session = None;
             self.close(out);
-            return Err(failed(&fault));
+            if open.is_some() {
+                return Err(failed(&fault));
+            }
+            tracing::warn!("{}", failed(&fault));
+            return Ok(());
         }
         if self.book.damaged {
             self.close(out);

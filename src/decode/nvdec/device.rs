@@ -283,4 +283,25 @@ mod tests {
             assert_eq!(raw.check().expect_err(said).to_string(), said);
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn whatever_a_device_says_a_picture_is_whole_or_none(
+            code in 0usize..4, height: u32, strides: [u32; 3], rect: [u32; 4], narrow: bool, lengths in [0usize..9000, 0usize..9000, 0usize..9000],
+        ) {
+            // Half of them small enough to be believed.
+            let small = |number: u32| if narrow { number % 80 } else { number };
+            let [left, top, width, height_shown] = rect.map(small);
+            let visible = Rect { left, top, width, height: height_shown };
+            let raw = Raw { fourcc: READABLE[code].0, height: small(height), strides: strides.map(small), visible };
+            let memory = lengths.map(|length| vec![0u8; length]);
+            if raw.check().is_ok()
+                && let Some((_, planes)) = raw.cropped(raw.planes([&memory[0], &memory[1], &memory[2]]))
+            {
+                let (luma, stride) = planes[0];
+                proptest::prop_assert_eq!(luma.len(), (height_shown as usize - 1) * stride + width as usize);
+            }
+        }
+    }
 }

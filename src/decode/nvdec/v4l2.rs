@@ -1,22 +1,15 @@
 //! A real V4L2 decoder as the state machine's device: single-planar or multi-planar, by the kernel or through libv4l2.
 //!
-//! NVIDIA's device file answers no call by itself: its decoder is a plugin of libv4l2, and its pictures lie in blocks (`surfaces`).
-//! That side was read in NVIDIA's headers and samples and has run on no board.
+//! NVIDIA's pictures lie in blocks (`surfaces`). Its side was read in NVIDIA's headers and samples and has run on no board.
 
 use super::device::{Device, Done, Fault, Queue, Raw, RawPlanes, Rect, Taken, characters, readable};
 use super::surfaces::Surfaces;
-use super::system::{Exported, File, Library, Mapping, PLANES, c_path, zeroed};
+use super::system::{Exported, File, Mapping, PLANES, zeroed};
 use super::uapi::*;
 use crate::handover::PixelFormat;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
 use std::time::Duration;
 
-/// Where NVIDIA's decoder is, by release.
-const USUAL: [&str; 2] = ["/dev/v4l2-nvdec", "/dev/nvhost-nvdec"];
-/// The kernel's number for V4L2 devices.
-const VIDEO_MAJOR: u64 = 81;
 /// Formats that are listed at most.
 const FORMATS_MAX: u32 = 64;
 const MICROS: u64 = 1_000_000;
@@ -39,7 +32,7 @@ struct Memory {
 }
 
 /// A device and its buffers.
-struct V4l2 {
+pub(super) struct V4l2 {
     // Before `file`: mappings go before the device is closed.
     coded: Vec<Memory>,
     raw: Vec<Memory>,
@@ -51,37 +44,6 @@ struct V4l2 {
     planar: bool,
 }
 
-/// Opens the device at `path`, or a Jetson's where it usually is.
-pub(super) fn open(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
-    let usual = USUAL.iter().map(Path::new).find(|path| path.exists());
-    let path = path.or(usual).ok_or_else(|| Fault::Missing {
-        what: format!("there is none of {}", USUAL.join(", ")),
-        remedy: "on a Jetson install nvidia-l4t-multimedia; elsewhere name a decoder with [decode] device (v4l2-ctl --list-devices)",
-    })?;
-    let shown = path.display();
-    let no_device = |error: io::Error| Fault::Missing {
-        what: format!("{shown}: {error}"),
-        remedy: "name a V4L2 memory-to-memory decoder with [decode] device, and let the user into the group video",
-    };
-    let about = std::fs::metadata(path).map_err(no_device)?;
-    if !about.file_type().is_char_device() {
-        return Err(no_device(io::Error::other("is no device")));
-    }
-    let c_path = c_path(path).map_err(no_device)?;
-    let by_kernel = (about.rdev() >> 8) & 0xfff == VIDEO_MAJOR;
-    let file = if by_kernel { File::open(&c_path).map_err(no_device)? } else { by_library(&c_path)? };
-    V4l2::new(file, &shown.to_string()).map(|device| Box::new(device) as Box<dyn Device>)
-}
-
-fn by_library(path: &std::ffi::CStr) -> Result<File, Fault> {
-    let missing = |what: String| Fault::Missing {
-        what: format!("{} cannot be opened through libv4l2.so.0: {what}", path.to_string_lossy()),
-        remedy: "a Jetson's decoder needs NVIDIA's plugin of it (install nvidia-l4t-multimedia) and the groups video and render",
-    };
-    let library = Library::open(&[c"libv4l2.so.0"]).map_err(missing)?;
-    File::open_by(&library, path).map_err(missing)?.map_err(|error| missing(error.to_string()))
-}
-
 /// The words of a field that ends with 0 or is full.
 fn words(field: &[u8]) -> String {
     let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
@@ -89,7 +51,8 @@ fn words(field: &[u8]) -> String {
 }
 
 impl V4l2 {
-    fn new(file: File, path: &str) -> Result<Self, Fault> {
+    /// The decoder behind an open file.
+    pub(super) fn new(file: File, path: &str) -> Result<Self, Fault> {
         let mut about: Capability = zeroed();
         file.call(&QUERYCAP, &mut about).map_err(|error| Fault::Missing {
             what: format!("{path} does not answer as a V4L2 device: {error}"),
