@@ -319,7 +319,7 @@ fn open(codec: Codec, wanted: &Decoding, trial: Option<u32>) -> Result<Box<dyn D
             Some(decoder) => Ok(Box::new(decoder)),
             None => Err(DecodeError::Unsupported {
                 codec: "nvdec",
-                got: format!("{codec:?} pictures").into(),
+                got: format!("{codec} pictures").into(),
                 allowed: "h264 and h265 are decoded by the device",
                 remedy: "set H.264 or H.265 in the camera, or [decode] engine = \"built-in\"",
             }),
