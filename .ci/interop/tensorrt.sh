@@ -8,10 +8,8 @@ work=$(mktemp -d -t arenad-tensorrt-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 here=$PWD/.ci/interop shim=$PWD/src/infer/tensorrt
 
-# Headers and runtimes as registries have them: crates of another project, wheels of NVIDIA's.
-crate() { curl --retry 3 -sSfL "https://static.crates.io/crates/trtx-sys/trtx-sys-$1.crate" | tar xz -C "$work"; }
-crate 0.5.0
-crate 0.9.1%2Brtx1.7
+# Headers and runtimes as registries have them: inside crates of another project, wheels of NVIDIA's.
+.ci/tensorrt-headers.sh "$work" >/dev/null
 python3 -m pip --version >/dev/null 2>&1 || {
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip
