@@ -1,11 +1,13 @@
 //! A video device for ever: opens it, numbers and stamps its pictures, and waits for it to be plugged in again.
 
+#[cfg_attr(not(any(feature = "v4l2", test)), allow(dead_code, reason = "only a device is asked what it offers"))]
 mod choice;
 #[cfg(feature = "v4l2")]
 mod device;
 mod error;
 #[cfg(feature = "v4l2")]
 mod kernel;
+#[cfg_attr(not(any(feature = "v4l2", test)), allow(dead_code, reason = "only a device is set up"))]
 mod setup;
 
 pub use error::DeviceError;
