@@ -97,7 +97,11 @@ if [ -e /dev/video9 ]; then
     try unfed 'device = "/dev/video9"'
     v4l2-ctl -d /dev/video9 -c keep_format=1
     v4l2-ctl -d /dev/video9 --set-fmt-video-out=width="$1",height="$2",pixelformat=MJPG >/dev/null
-    (while cat /picture.jpg; do usleep 40000; done >/dev/video9) 2>/dev/null &
+    # A reader that comes may make one write fail; the next is taken.
+    while :; do
+        cat /picture.jpg
+        usleep 40000
+    done >/dev/video9 2>/dev/null &
     feeder=$!
     sleep 1
     try jpeg "device = \"/dev/video9\"
