@@ -30,7 +30,7 @@ config() { printf 'arena = "a1"\n[camera]\n%s\n[model]\nfolder = "/model"\nengin
 try() {
     config "$2"
     echo "begin $1"
-    su "${AS:-root}" -c "probe --config /tmp/a1.toml ${3:---seconds 0.5}"
+    su "${AS:-root}" -c "probe --config /tmp/a1.toml ${3:---seconds 2}"
     echo "end $1 $?"
 }
 
@@ -83,7 +83,7 @@ sleep 1
 try busy "$small"
 wait
 meanwhile unplug "$small" 5 'v4l2-ctl -d /dev/video0 -c disconnect=1'
-meanwhile replug "$small" 7 'echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind; sleep 2; echo vivid.0 >/sys/bus/platform/drivers/vivid/bind'
+meanwhile replug "$small" 9 'echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind; sleep 2; echo vivid.0 >/sys/bus/platform/drivers/vivid/bind'
 prepare
 meanwhile fatal "$small" 5 'v4l2-ctl -d /dev/video0 -c inject_fatal_streaming_error=1'
 meanwhile damaged "$small" 5 'for n in 1 2 3; do v4l2-ctl -d /dev/video0 -c inject_v4l2_buf_flag_error=1; sleep 0.3; done'
@@ -97,7 +97,11 @@ if [ -e /dev/video9 ]; then
     try unfed 'device = "/dev/video9"'
     v4l2-ctl -d /dev/video9 -c keep_format=1
     v4l2-ctl -d /dev/video9 --set-fmt-video-out=width="$1",height="$2",pixelformat=MJPG >/dev/null
-    (while cat /picture.jpg; do usleep 40000; done >/dev/video9) 2>/dev/null &
+    # A reader that comes may make one write fail; the next is taken.
+    while :; do
+        cat /picture.jpg
+        usleep 40000
+    done >/dev/video9 2>/dev/null &
     feeder=$!
     sleep 1
     try jpeg "device = \"/dev/video9\"
@@ -111,13 +115,23 @@ arenad check --seconds 60 /tmp/a1.toml
 echo "end check $?"
 config "$small"
 echo "begin run"
-arenad run /tmp/a1.toml 2>&1 &
+arenad run /tmp/a1.toml >/tmp/run 2>&1 &
 daemon=$!
-sleep 4
+# said WORDS COUNT: waits until the daemon has said the words so often.
+said() {
+    n=0
+    until [ "$(grep -c "$1" /tmp/run)" -ge "$2" ] || [ $n = 200 ]; do
+        usleep 100000
+        n=$((n + 1))
+    done
+}
+said "first scene" 1
 v4l2-ctl -d /dev/video0 -c disconnect=1
-sleep 3
+said "camera is live" 2
 kill $daemon
 wait $daemon
-echo "end run $?"
+code=$?
+cat /tmp/run
+echo "end run $code"
 echo "done"
 poweroff -f
