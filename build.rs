@@ -16,12 +16,26 @@ mod tensorrt {
     const KNOWN: [u32; 3] = [8, 10, 11];
 
     pub fn compile() {
-        for file in ["shim.h", "shim.cpp", "cuda.h", "stand_in.c", "stub/cuda_runtime_api.h"] {
+        for file in [
+            "shim.h",
+            "shim.cpp",
+            "cuda.h",
+            "picture.h",
+            "pictures.h",
+            "input.h",
+            "input.cpp",
+            "stand_in.c",
+            "stand_in_driver.c",
+            "stub/cuda_runtime_api.h",
+        ] {
             println!("cargo:rerun-if-changed={SOURCES}/{file}");
         }
         println!("cargo:rerun-if-env-changed=TENSORRT_INCLUDE_DIR");
-        // The tests' library: nothing of it is linked into the program, which never names it.
-        cc::Build::new().file(format!("{SOURCES}/stand_in.c")).include(SOURCES).compile("arenad_trt_stand_in");
+        // The tests' libraries: nothing of them is linked into the program, which never names them. Their numbers are those of a GPU
+        // that was told not to fuse multiplication and addition.
+        let stand_ins = ["stand_in.c", "stand_in_driver.c"].map(|file| format!("{SOURCES}/{file}"));
+        cc::Build::new().files(stand_ins).flag("-ffp-contract=off").opt_level(2).compile("arenad_stand_ins");
+        cc::Build::new().cpp(true).std("c++17").file(format!("{SOURCES}/input.cpp")).compile("arenad_input");
         let mut done = Vec::new();
         for folder in folders() {
             println!("cargo:rerun-if-changed={}", folder.join("NvInferVersion.h").display());

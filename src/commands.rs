@@ -17,7 +17,7 @@ mod run;
 mod service;
 mod track;
 
-use arenad::config::{self, EngineChoice, PrecisionChoice};
+use arenad::config::{self, EngineChoice, PrecisionChoice, PreprocessChoice, Provider};
 use clap::{Parser, Subcommand};
 use std::fmt;
 use std::path::PathBuf;
@@ -106,12 +106,18 @@ pub struct RunnerArgs {
     /// ONNX Runtime's library file, where it is not in the usual places.
     #[arg(long, value_name = "FILE")]
     onnxruntime_library: Option<PathBuf>,
+    /// What ONNX Runtime runs the model on, in this order: tensorrt, cuda, cpu; an error where one is not there.
+    #[arg(long, value_name = "LIST", default_value = "cpu", value_parser = providers)]
+    onnxruntime_providers: Providers,
     /// The folder of TensorRT's libraries, where the loader does not find them.
     #[arg(long, value_name = "FOLDER")]
     tensorrt_folder: Option<PathBuf>,
     /// Where engines that TensorRT built are kept.
     #[arg(long, value_name = "FOLDER", default_value = "/var/cache/arenad")]
     engine_cache: PathBuf,
+    /// What fills the model's input: auto (the GPU with TensorRT, else the CPU) or cpu.
+    #[arg(long, default_value = "auto", value_parser = preprocess)]
+    preprocess: PreprocessChoice,
     /// The DLA core to which TensorRT gives the layers that it can take; without it, the GPU runs all.
     #[arg(long, value_name = "CORE", value_parser = clap::value_parser!(u32).range(0..=7))]
     dla: Option<u32>,
@@ -127,8 +133,10 @@ impl RunnerArgs {
             engine: self.engine,
             threads: self.threads,
             library: self.onnxruntime_library.clone(),
+            providers: self.onnxruntime_providers.0.clone(),
             tensorrt_folder: self.tensorrt_folder.clone(),
             engine_cache: self.engine_cache.clone(),
+            preprocess: self.preprocess,
             dla: self.dla,
             ..config::Model::default()
         }
@@ -186,6 +194,21 @@ fn engine(text: &str) -> Result<EngineChoice, String> {
 fn precision(text: &str) -> Result<PrecisionChoice, String> {
     let found = PrecisionChoice::WORDS.iter().find(|(word, _)| *word == text);
     found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, fp32, fp16, int8, u8".to_owned())
+}
+
+/// Reads `--preprocess`.
+fn preprocess(text: &str) -> Result<PreprocessChoice, String> {
+    let found = PreprocessChoice::WORDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, choice)| *choice).ok_or_else(|| "allowed: auto, cpu".to_owned())
+}
+
+/// What `--onnxruntime-providers` means.
+#[derive(Clone, Debug)]
+struct Providers(Vec<Provider>);
+
+/// Reads `--onnxruntime-providers`.
+fn providers(text: &str) -> Result<Providers, String> {
+    Provider::list(&text.split(',').map(str::trim).collect::<Vec<_>>()).map(Providers)
 }
 
 /// Reads `--threads`.

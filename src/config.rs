@@ -2,17 +2,21 @@
 //!
 //! These are the meant values; `written` reads the file, refuses unknown keys and collects every complaint.
 
+mod camera;
 mod decoding;
 mod gpio;
 mod harvest;
 mod process;
+pub mod providers;
 mod section;
 mod written;
 
+pub use camera::{Camera, CameraAt, DeviceCamera, NetworkCamera, Patience, PixelsChoice, Setting, Transport};
 pub use decoding::{DecodeEngine, Decoding};
 pub use gpio::{Gpio, GpioLine};
 pub use harvest::{Doubts, Harvest};
 pub use process::{Process, REALTIME_PRIORITY_MAX};
+pub use providers::Provider;
 pub use written::{Complaint, ConfigError, MAX_RULES, Secrets};
 
 use std::net::SocketAddr;
@@ -50,21 +54,6 @@ pub struct Config {
     pub process: Process,
 }
 
-/// Where pictures come from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Camera {
-    /// `rtsp://host[:port]/path`, without user and password.
-    pub url: url::Url,
-    /// User name and password, read from files.
-    pub login: Option<Login>,
-    /// How RTP travels; `Auto` asks for TCP and takes UDP where the camera refuses.
-    pub transport: Transport,
-    /// A connection that brings no picture for this long is given up.
-    pub stall: Duration,
-    /// Longest pause between two attempts to connect.
-    pub backoff_max: Duration,
-}
-
 /// User name and password. Debug output hides the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -78,17 +67,6 @@ impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Login").field("user", &self.user).field("password", &"(hidden)").finish()
     }
-}
-
-/// How RTP travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// TCP first, UDP where the camera refuses it.
-    Auto,
-    /// Interleaved in the RTSP connection.
-    Tcp,
-    /// Datagrams.
-    Udp,
 }
 
 /// What finds the animals.
@@ -106,10 +84,14 @@ pub struct Model {
     pub full_frame_every: u32,
     /// ONNX Runtime's library file; `None` looks in the usual places.
     pub library: Option<PathBuf>,
+    /// What ONNX Runtime runs it on, in this order.
+    pub providers: Vec<Provider>,
     /// The folder of TensorRT's libraries; `None` leaves it to the loader.
     pub tensorrt_folder: Option<PathBuf>,
     /// Where engines that TensorRT built are kept.
     pub engine_cache: PathBuf,
+    /// What fills the model's input.
+    pub preprocess: PreprocessChoice,
     /// The DLA core to which TensorRT gives the layers that it can take; `None`: the GPU runs all.
     pub dla: Option<u32>,
     /// The arena's own coats, as `arenad enrol` wrote them; `None` takes those of the model.
@@ -125,8 +107,10 @@ impl Default for Model {
             threads: 2,
             full_frame_every: 1,
             library: None,
+            providers: vec![Provider::Cpu],
             tensorrt_folder: None,
             engine_cache: PathBuf::from("/var/cache/arenad"),
+            preprocess: PreprocessChoice::Auto,
             dla: None,
             coats: None,
         }
@@ -152,6 +136,20 @@ impl PrecisionChoice {
     /// Each with its word.
     pub const WORDS: [(&'static str, Self); 5] =
         [("auto", Self::Auto), ("fp32", Self::Fp32), ("fp16", Self::Fp16), ("int8", Self::Int8), ("u8", Self::U8)];
+}
+
+/// What fills the model's input from a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreprocessChoice {
+    /// The GPU where the engine is TensorRT and the frame is NV12 or I420, else the CPU.
+    Auto,
+    /// The CPU, always.
+    Cpu,
+}
+
+impl PreprocessChoice {
+    /// Each with its word.
+    pub const WORDS: [(&'static str, Self); 2] = [("auto", Self::Auto), ("cpu", Self::Cpu)];
 }
 
 /// What runs the model.

@@ -12,6 +12,7 @@ mod numbers;
 mod nvdec;
 mod order;
 mod png;
+mod raw;
 mod sps;
 
 use crate::config::{DecodeEngine, Decoding};
@@ -76,6 +77,8 @@ pub enum Planes<'a> {
     Bytes([(&'a [u8], usize); 3]),
     /// Two bytes a sample, of which the lower holds the value.
     Words([(&'a [u16], usize); 3]),
+    /// Y, U, Y, V for two pixels of a row, for a picture of format `Nv12`: its rows of colour are the mean of two of these.
+    Yuyv(&'a [u8], usize),
 }
 
 /// One decoded picture, cropped.
@@ -107,7 +110,7 @@ pub enum Outcome<'a> {
     },
 }
 
-/// What turns access units of one codec into pictures. Real forms: H.264, H.265, JPEG, PNG.
+/// What turns access units of one codec into pictures. Real forms: H.264, H.265, JPEG, PNG and pixels as they are.
 ///
 /// Each access unit handed in has exactly one outcome: an `Err` of its own `decode`, or one call of `out`, by the next `flush` at
 /// the latest. Pictures that rest on lost ones are never shown.
@@ -135,6 +138,17 @@ pub struct Decode {
     book: Book,
 }
 
+/// The device that shall decode, where one shall.
+///
+/// # Errors
+/// It is not there or is no decoder.
+pub fn device(wanted: &Decoding) -> Result<Option<String>, DecodeError> {
+    match wanted.engine {
+        DecodeEngine::BuiltIn => Ok(None),
+        DecodeEngine::Nvdec => nvdec::probe(wanted.device.as_deref()).map(Some),
+    }
+}
+
 /// What is kept of the access units in flight and of the frames given out.
 struct Book {
     numbers: Numbers,
@@ -157,8 +171,7 @@ impl Decode {
     /// # Errors
     /// It asks for a device that is not there.
     pub fn by(self, wanted: &Decoding) -> Result<Self, DecodeError> {
-        if wanted.engine == DecodeEngine::Nvdec {
-            let device = nvdec::probe(wanted.device.as_deref())?;
+        if let Some(device) = device(wanted)? {
             tracing::info!("decode: {device} is there");
         }
         Ok(Self { wanted: wanted.clone(), ..self })
@@ -302,6 +315,7 @@ impl Planes<'_> {
                     to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as u8);
                 }
             }
+            Self::Yuyv(from, from_stride) => raw::nv12_from_yuyv(from, *from_stride, plane, to, stride),
         }
     }
 }
@@ -310,12 +324,12 @@ fn open(codec: Codec, wanted: &Decoding, trial: Option<u32>) -> Result<Box<dyn D
     if let (Some(coding), Some(device)) = (trial, &wanted.device) {
         return Ok(Box::new(nvdec::Nvdec::unread(coding, device.clone())));
     }
-    if wanted.engine == DecodeEngine::Nvdec {
+    if wanted.engine == DecodeEngine::Nvdec && !matches!(codec, Codec::Raw(_)) {
         return match nvdec::Nvdec::new(codec, wanted.device.clone()) {
             Some(decoder) => Ok(Box::new(decoder)),
             None => Err(DecodeError::Unsupported {
                 codec: "nvdec",
-                got: format!("{codec:?} pictures").into(),
+                got: format!("{codec} pictures").into(),
                 allowed: "h264 and h265 are decoded by the device",
                 remedy: "set H.264 or H.265 in the camera, or [decode] engine = \"built-in\"",
             }),
@@ -326,6 +340,7 @@ fn open(codec: Codec, wanted: &Decoding, trial: Option<u32>) -> Result<Box<dyn D
         Codec::H265 => Box::new(h265::H265::new()),
         Codec::Jpeg => Box::new(jpeg::Jpeg::new()),
         Codec::Png => Box::new(png::Png::new()),
+        Codec::Raw(picture) => Box::new(raw::Raw::new(picture)),
     })
 }
 

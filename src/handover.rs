@@ -34,16 +34,73 @@ pub enum Codec {
     Jpeg,
     /// PNG: folders of stills.
     Png,
+    /// Not coded: the pixels as a video device gives them.
+    Raw(RawPicture),
+}
+
+/// The word for the log, the status and the operator.
+impl std::fmt::Display for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::H264 => "H264",
+            Self::H265 => "H265",
+            Self::Jpeg => "Jpeg",
+            Self::Png => "Png",
+            Self::Raw(raw) => match raw.pixels {
+                RawPixels::Yuyv => "YUYV",
+                RawPixels::Nv12 => "NV12",
+                RawPixels::Grey => "GREY",
+            },
+        })
+    }
+}
+
+/// How a picture lies in an access unit that is not coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RawPicture {
+    /// The order of the samples.
+    pub pixels: RawPixels,
+    /// Size in pixels.
+    pub size: PictureSize,
+    /// Bytes from one row to the next, in each plane.
+    pub stride: u32,
+    /// Colour description; means nothing for `Grey`.
+    pub colour: Colour,
+}
+
+/// The order of the samples of a picture that is not coded, by the kernel's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RawPixels {
+    /// One plane; two pixels are Y, U, Y, V.
+    Yuyv,
+    /// Two planes: Y, then U and V interleaved at half width and half height.
+    Nv12,
+    /// One plane of Y.
+    Grey,
+}
+
+impl RawPicture {
+    /// Bytes of a picture, up to the last sample that counts.
+    pub fn least_bytes(&self) -> usize {
+        let (width, height) = (self.size.width as usize, self.size.height as usize);
+        let pairs = 2 * width.div_ceil(2);
+        let (rows, last) = match self.pixels {
+            RawPixels::Yuyv => (height, 2 * pairs),
+            RawPixels::Nv12 => (height + height.div_ceil(2), pairs),
+            RawPixels::Grey => (height, width),
+        };
+        rows.saturating_sub(1) * self.stride as usize + last
+    }
 }
 
 /// One coded picture as the camera sent it. Shared and read only.
 #[derive(Clone, Debug)]
 pub struct AccessUnit {
-    /// Annex B (parameter sets before each key picture), or one whole JPEG or PNG.
+    /// Annex B (parameter sets before each key picture), one whole JPEG or PNG, or the pixels of one picture.
     pub data: bytes::Bytes,
     /// How it is coded.
     pub codec: Codec,
-    /// Decoding can start here. True for each JPEG and PNG.
+    /// Decoding can start here. True for each picture that is coded by itself.
     pub key: bool,
     /// Network packets known to be lost since the access unit before; pictures may be missing or damaged.
     pub packets_lost: u32,
@@ -62,7 +119,7 @@ pub enum GapReason {
     Corrupt,
     /// Decodable, but its references were lost: waiting for the next key picture.
     NoReference,
-    /// A newer frame was ready before this one could be tracked.
+    /// It did not come in time: the camera lost it, or the line was behind and went on with a newer one.
     Late,
     /// No free frame buffer: sinks hold too many.
     NoBuffer,

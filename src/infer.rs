@@ -4,9 +4,14 @@ pub mod builtin;
 pub mod onnxruntime;
 pub mod recorded;
 pub mod tensorrt;
+mod values;
 
-use crate::config::{self, EngineChoice, PrecisionChoice};
+pub use values::{Lent, Values};
+
+use crate::config::{self, EngineChoice, PrecisionChoice, PreprocessChoice, Provider};
+use crate::handover::Frame;
 use crate::model::{Contract, ModelError, Precision, Weights};
+use crate::space::{Letterbox, Window};
 use std::path::PathBuf;
 
 /// One output of the model, checked against the contract when the engine was opened.
@@ -17,7 +22,7 @@ pub struct Head {
     /// Batch (always 1), channels, rows, columns.
     pub shape: [usize; 4],
     /// Values, row-major in the order of `shape`.
-    pub values: Vec<f32>,
+    pub values: Values,
 }
 
 impl Head {
@@ -84,6 +89,17 @@ pub trait Engine: Send {
 
     /// Runs the model once. `input` is row-major NCHW (batch 1) as the contract says; the heads stay valid until the next run.
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError>;
+
+    /// Takes a window of a frame as its next input, where it fills its input itself, and says where the window lies in it.
+    /// `None`: it wants the numbers, from `preprocess`.
+    fn see(&mut self, _frame: &Frame, _window: Window) -> Result<Option<Letterbox>, InferError> {
+        Ok(None)
+    }
+
+    /// Runs the model once on what `see` took.
+    fn run_seen(&mut self) -> Result<&Heads, InferError> {
+        Err(InferError::Run { engine: self.name(), what: "it took no frame".to_owned() })
+    }
 }
 
 /// [`open_told`], with its progress in the log.
@@ -103,9 +119,18 @@ pub fn open_told(
         let weights = chosen(contract, wanted.precision, Precision::Fp32)?;
         Ok(Box::new(builtin::BuiltIn::open(contract, weights, threads)?))
     };
+    let providers = onnxruntime::Wanted { providers: &wanted.providers, engine_cache: &wanted.engine_cache };
     let onnxruntime = || -> Result<Box<dyn Engine>, InferError> {
-        let weights = chosen(contract, wanted.precision, Precision::U8)?;
-        Ok(Box::new(onnxruntime::OnnxRuntime::open(contract, weights, threads, library)?))
+        let weights = match wanted.providers.first() {
+            Some(Provider::TensorRt) if wanted.precision == PrecisionChoice::U8 => return Err(u8_on_a_gpu(contract)),
+            Some(Provider::TensorRt) => {
+                progress("ONNX Runtime's TensorRT provider builds what is not in its cache, which takes minutes");
+                chosen(contract, wanted.precision, Precision::Int8)?
+            }
+            Some(Provider::Cuda) => chosen(contract, wanted.precision, Precision::Fp32)?,
+            Some(Provider::Cpu) | None => chosen(contract, wanted.precision, Precision::U8)?,
+        };
+        Ok(Box::new(onnxruntime::OnnxRuntime::open(contract, weights, threads, library, providers)?))
     };
     let tensorrt = || -> Result<Box<dyn Engine>, InferError> {
         let weights = match wanted.precision {
@@ -118,11 +143,16 @@ pub fn open_told(
             cache: &wanted.engine_cache,
             // The file's own numbers were asked for, or FP16 for what is not INT8.
             fp16: wanted.precision == PrecisionChoice::Fp16 || weights.precision == Precision::Int8,
+            pictures: wanted.preprocess == PreprocessChoice::Auto,
             dla: wanted.dla,
             pace: tensorrt::Pace::default(),
         };
         Ok(Box::new(tensorrt::TensorRt::open(contract, weights, settings, progress)?))
     };
+    if wanted.engine != EngineChoice::OnnxRuntime && wanted.providers != config::Model::default().providers {
+        let what = "model.onnxruntime_providers: go with engine = \"onnxruntime\" alone; set both";
+        return Err(InferError::Library { engine: "onnxruntime", what: what.to_owned() });
+    }
     let mut engine = match wanted.engine {
         EngineChoice::TensorRt => tensorrt()?,
         EngineChoice::BuiltIn => built_in()?,
@@ -161,7 +191,7 @@ fn chosen(contract: &Contract, wanted: PrecisionChoice, fastest: Precision) -> R
 /// What the signed file is for, and what the unsigned one is not.
 fn u8_on_a_gpu(contract: &Contract) -> InferError {
     let what =
-        "precision: got u8, which is for CPUs; allowed with tensorrt: auto, fp32, fp16, int8; set model.precision";
+        "precision: got u8, which is for CPUs; allowed with TensorRT: auto, fp32, fp16, int8; set model.precision";
     InferError::Model { file: contract.folder.join("model.toml"), what: what.to_owned() }
 }
 

@@ -24,6 +24,8 @@ counters! {
     bytes_received,
     /// Network packets known to be lost.
     packets_lost,
+    /// Pictures that a video device's own count says were lost before they came here.
+    pictures_lost,
     /// Errors of the stream that did not end the connection.
     stream_errors,
     /// Connections made.

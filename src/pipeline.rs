@@ -33,6 +33,8 @@ use std::time::Duration;
 
 /// Access units that wait for the decoder: two seconds at 30 frames/s. It is full only when the decoder hangs.
 const UNITS_WAITING: usize = 64;
+/// The same for a video device, whose pictures may be as large as their pixels.
+const PICTURES_WAITING: usize = 16;
 /// Frame buffers: one in the decoder, one in the slot, one being tracked, two for viewers of the live page, three for the harvest.
 pub const FRAME_BUFFERS: usize = 8;
 
@@ -178,7 +180,7 @@ impl Daemon {
         let (stop_source, stopped) = tokio::sync::watch::channel(false);
         let mut daemon = Self {
             notices: Arc::new(Line::new(64)),
-            units: Arc::new(Line::new(UNITS_WAITING)),
+            units: Arc::new(Line::new(units_waiting(&config.camera))),
             frames: Arc::new(Slot::new()),
             left: Arc::new(Mutex::new(Gaps::default())),
             net,
@@ -284,6 +286,10 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn units_waiting(camera: &config::Camera) -> usize {
+    if matches!(camera.at, config::CameraAt::Device(_)) { PICTURES_WAITING } else { UNITS_WAITING }
 }
 
 /// On a thread that has the line's urgency, so that the threads which `work` makes have it too.

@@ -84,6 +84,8 @@ impl Clock {
 pub enum CaptureClock {
     /// The camera's own clock through RTCP sender reports.
     SenderReport,
+    /// This machine's kernel, which stamps each picture of a video device as its transfer begins or ends.
+    Kernel,
     /// RTP timestamps laid on the wall-clock time of arrival: the camera sent no sender report (yet).
     Arrival,
     /// A recording: its own timestamps counted from a start that the file or the caller gave.
@@ -94,7 +96,7 @@ pub enum CaptureClock {
 /// Which frame, when captured, when arrived. Carried unchanged from `source` to the last sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Stamp {
-    /// Frame number, rising by one for each access unit received, across reconnections, from 0 at the daemon's start.
+    /// Frame number, rising by one for each access unit received or known to be lost in the camera, across reconnections, from 0 at the daemon's start.
     pub frame: u64,
     /// When the picture was captured, camera clock mapped to wall clock.
     pub captured: WallTime,

@@ -78,6 +78,24 @@ fn a_line_that_cannot_be_had_keeps_the_daemon_from_starting() {
 }
 
 #[test]
+fn a_video_device_that_is_not_there_is_told_and_without_the_feature_its_name() {
+    let desk = Desk::new();
+    let file = desk.write("arenad.toml", "arena = \"video-none\"\n[camera]\ndevice = \"/dev/video-none\"\n");
+    let check = on("check", &file);
+    let (code, why) = if cfg!(feature = "v4l2") {
+        (1, "FAILED  camera     camera /dev/video-none: is not there; there: ")
+    } else {
+        let run = on("run", &file);
+        assert!(run.code == Some(2) && run.why().contains("built without the feature v4l2; "), "{run:?}");
+        (
+            2,
+            "WRONG   camera     camera /dev/video-none: is a video device, and this arenad was built without the feature v4l2; ",
+        )
+    };
+    assert!(check.code == Some(code) && check.out.contains(why), "{check:?}");
+}
+
+#[test]
 fn everything_wrong_in_a_configuration_is_told_at_once() {
     let desk = Desk::new();
     let text = "arena = \"a 1\"\n[camera]\nurl = \"http://10.0.0.20/s\"\nstal_ms = 3\n[web]\nlisten = \"80\"\n";
@@ -91,8 +109,8 @@ fn everything_wrong_in_a_configuration_is_told_at_once() {
                 "arenad: configuration: 4 thing(s) to mend\n  \
                  arena: got \"a 1\"; allowed: 1 to 64 letters, digits, - and _\n  \
                  camera.url: got \"http://10.0.0.20/s\"; allowed: rtsp://host[:port]/path\n  \
-                 camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, \
-                 stall_ms, backoff_max_ms\n  \
+                 camera.stal_ms: is not a key here; allowed: url, device, user, password_file, password_credential, \
+                 transport, stall_ms, backoff_max_ms\n  \
                  web.listen: got \"80\"; allowed: address:port, for example \"127.0.0.1:8080\"\n"
             )
         );

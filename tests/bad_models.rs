@@ -234,7 +234,7 @@ fn the_file_that_is_asked_for_runs_and_gives_nearly_what_fp32_gives() {
         let mut engine = infer::open(&contract, &wanted(choice)).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((engine.name(), engine.precision()), ("built-in", expected));
         let heads = engine.run(&picture).expect("heads");
-        let values: Vec<f32> = heads.0.iter().flat_map(|head| head.values.clone()).collect();
+        let values: Vec<f32> = heads.0.iter().flat_map(|head| head.values.iter().copied()).collect();
         if fp32.is_empty() {
             fp32 = values.clone();
         }

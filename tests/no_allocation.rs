@@ -10,6 +10,7 @@ use arenad::crop::Cropper;
 use arenad::handover::{
     Animal, Colour, Event, Frame, Identity, Keypoint, MAX_EVENTS, PictureSize, PixelFormat, Pose, Poses, Scene, State,
 };
+use arenad::infer::tensorrt::picture::Pictures;
 use arenad::infer::{Engine, Head, Heads};
 use arenad::ledger::Ledger;
 use arenad::model::Contract;
@@ -134,7 +135,7 @@ fn heads(contract: &Contract) -> Heads {
                 };
             }
         }
-        Head { name: output.name.clone(), shape: output.shape, values }
+        Head { name: output.name.clone(), shape: output.shape, values: values.into() }
     };
     Heads(contract.written.outputs.iter().map(fill).collect())
 }
@@ -255,8 +256,8 @@ fn nothing_is_allocated_from_boxes_to_poses() {
         2 | 3 => 20.0,
         _ => 0.3 + column as f32 * 1e-3,
     };
-    let values = (0..rows * boxes).map(|at| value(at / boxes, at % boxes)).collect();
-    let heads = Heads(vec![Head { name: "detections".into(), shape: [1, rows, 1, boxes], values }]);
+    let values: Vec<f32> = (0..rows * boxes).map(|at| value(at / boxes, at % boxes)).collect();
+    let heads = Heads(vec![Head { name: "detections".into(), shape: [1, rows, 1, boxes], values: values.into() }]);
     let mut reader = PoseReader::new(&contract).unwrap();
     let letterbox = Letterbox::fit((1280, 720), (128, 96));
     let mut found = 0;
@@ -320,6 +321,21 @@ fn the_counter_counts() {
     let before = allocations();
     std::hint::black_box(vec![0u8; 100]);
     assert!(allocations() > before);
+}
+
+#[test]
+fn nothing_is_allocated_when_a_frame_is_told_to_the_gpu() {
+    let pictures = Pictures::new(&Contract::bundled().unwrap());
+    let (size, whole) = (PictureSize { width: 1280, height: 720 }, Window::whole((1280, 720)));
+    for format in [PixelFormat::Nv12, PixelFormat::I420] {
+        let bytes = vec![100; 1280 * 720 * 3 / 2];
+        let frame = Frame::unpooled(format, size, Colour::default(), Stamp::default(), &bytes).unwrap();
+        let before = allocations();
+        assert!(
+            pictures.of(&frame, whole).is_some() && pictures.of(&frame, Window { y: 3, height: 99, ..whole }).is_some()
+        );
+        assert_eq!(allocations() - before, 0);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# ONNX Runtime as a lab installs it, beside the built-in engine: both give the same poses, and INT8 loses no more than it may. Needs target/release/arenad.
+# ONNX Runtime as a lab installs it, beside the built-in engine: both give the same poses, and INT8 loses no more than it may; a GPU provider that
+# this library does not have is refused. Needs target/release/arenad.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 arenad=${ARENAD:-target/release/arenad}
@@ -20,6 +21,17 @@ ort=(--engine onnxruntime --onnxruntime-library "$library")
 "$arenad" --log warn replay "$work/film/video.mp4" -o "$work/ort" "${ort[@]}" --precision fp32
 "$arenad" --log warn replay "$work/film/video.mp4" -o "$work/builtin" --engine built-in --precision fp32
 "$arenad" --log warn model verify "${ort[@]}" --frames 100
+# This library is the CPU's: asked for a GPU it must refuse, with exit code 2, and not run on the CPU.
+for provider in cuda tensorrt tensorrt,cuda,cpu; do
+    code=0
+    said=$("$arenad" --log warn bench --frames 10 "${ort[@]}" --onnxruntime-providers "$provider" 2>&1) || code=$?
+    if [ $code = 2 ] && [[ "$said" == *"model.onnxruntime_providers: ${provider%%,*} is not in $library, which has cpu; install"* ]]; then
+        echo "ok      $provider: refused"
+    else
+        echo "FAILED  $provider: exit code $code: $said"
+        exit 1
+    fi
+done
 "$work/venv/bin/python" - "$work/ort/poses.csv" "$work/builtin/poses.csv" <<'PYTHON'
 import csv, sys
 

@@ -52,6 +52,33 @@ part() {
     dd if="$1" bs="$2" skip="$3" count="$4" 2>/dev/null
 }
 
+# NVIDIA's way to the same decoder: its device file is /dev/null, a library has the calls. The libraries are stand-ins.
+nvidia() {
+    way="NVIDIA's way (stand-in)" real=$decoder decoder=/dev/v4l2-nvdec
+    rm -f $decoder
+    m2m probe $decoder >said 2>&1
+    grep -q "nvdec: /dev/v4l2-nvdec: No such file or directory" said
+    told "a missing device is named"
+    mknod $decoder c 1 3
+    m2m probe $decoder >said 2>&1
+    grep -q "nvidia-l4t-multimedia" said
+    told "a libv4l2 without NVIDIA's plugin is told with the package that has it"
+    export STAND_IN_DECODER="$real" LD_LIBRARY_PATH=/nv-half
+    m2m probe $decoder >said 2>&1
+    grep -q "NVIDIA's libraries for pictures cannot be used: libnvbufsurface.so.*install nvidia-l4t-multimedia" said
+    told "a missing library for pictures is named with its package"
+    export LD_LIBRARY_PATH=/nv
+    decode large.fwht && cmp out large.ref >>said 2>&1 && grep -q "; 0 came after" said
+    told "20 pictures, each its own access unit's, through exported buffers and surfaces"
+    decode both.fwht && cmp out both.ref >>said 2>&1 && grep -q "^gaps $" said
+    told "changes of size without a marked last picture lose nothing"
+    decode large.fwht lose=7
+    { part large.ref $size 0 7 && part large.ref $size 10 10; } >wanted
+    cmp out wanted >>said 2>&1 && grep -q "^gaps 7-9 NoReference$" said
+    told "after lost packets an empty buffer drains, and the next key picture begins anew"
+    unset LD_LIBRARY_PATH
+}
+
 for multiplanar in 0 1; do
     way=$([ $multiplanar = 0 ] && echo single-planar || echo multi-planar)
     while read -r module; do
@@ -106,6 +133,7 @@ for multiplanar in 0 1; do
     wait $held 2>/dev/null
     decode large.fwht && cmp out large.ref >>said 2>&1
     told "after a kill in the middle the device is opened and decodes again"
+    [ $multiplanar = 0 ] || nvidia
     rmmod vicodec >said 2>&1
     told "every buffer and file of the device was given back"
 done

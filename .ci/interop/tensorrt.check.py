@@ -69,7 +69,7 @@ class Daemon:
         self.arena, self.lines, self.told = arena, [], []
         file = WORK / f"{arena}.toml"
         file.write_text(
-            f'arena = "{arena}"\n[camera]\nurl = "rtsp://127.0.0.1:{RTSP}/stream"\n[model]\nengine = "tensorrt"\n'
+            f'arena = "{arena}"\n[camera]\nurl = "rtsp://127.0.0.1:{RTSP}/live"\n[model]\nengine = "tensorrt"\n'
             f'tensorrt_folder = "{LIBRARIES}"\nengine_cache = "{cache}"\n{extra}[mqtt]\nhost = "127.0.0.1"\nport = {MQTT}\n'
         )
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -198,23 +198,43 @@ def a_dla_core(broker):
     check("a DLA core that is there is used", up and len(plans) == 1 and b"device=1 dla=1" in plans[0])
 
 
+def frames_go_straight_to_the_gpu(cache):
+    """By default, unless the CPU is asked for; and never to a GPU that is wrong about its first pictures."""
+
+    def bench(*options, **environment):
+        words = [ARENAD, "--log", "error", "bench", "--json", "--frames", "10", "--engine", "tensorrt", "--tensorrt-folder", LIBRARIES,
+                 "--engine-cache", cache, *options]
+        done = subprocess.run([str(word) for word in words], env={**os.environ, "LD_LIBRARY_PATH": str(LIBRARIES), **environment},
+                              capture_output=True, text=True)
+        return done.returncode, json.loads(done.stdout)["preprocess"] if done.returncode == 0 else done.stderr
+
+    for shared in "01":
+        check(f"frames become the input on the GPU, memory shared: {shared}", bench(STANDIN_SHARED=shared) == (0, "gpu"))
+    check("--preprocess cpu leaves it to the CPU", bench("--preprocess", "cpu") == (0, "cpu"))
+    code, said = bench(STANDIN_COPIES="0")
+    check("a GPU that is off the CPU's numbers is refused", code == 2 and "off the CPU's; allowed: 1/255; set model.preprocess" in said, said)
+
+
 def what_the_shim_costs(cache):
-    """Both loops queue piece by piece, and the stand-in's copies cost nothing, as those of a GPU cost the CPU nothing."""
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(LIBRARIES), "STANDIN_CAPTURE": "0", "STANDIN_COPIES": "0"}
+    """Both loops queue piece by piece. After the start, where pictures are held against the CPU's, the stand-in copies nothing, as a GPU's CPU."""
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(LIBRARIES), "STANDIN_CAPTURE": "0"}
     (engine,) = (file for file in cache.glob("*.engine") if "dla" not in file.name)
 
     def said(*command, **more):
         answer = subprocess.run([str(part) for part in command], env={**environment, **more}, capture_output=True, text=True, check=True)
         return answer.stdout, answer.stderr
 
-    run = lambda frames, **more: said(OVERHEAD, LIBRARIES, cache, frames, **more)
-    bare = lambda copies: float(said(WORK / "bare", LIBRARIES, engine, 1000, copies)[0])
-    rounds = [(float(run(1000)[0]), bare(1), bare(0)) for _ in range(5)]
-    whole, copied, alone = (statistics.median(column) for column in zip(*rounds))
-    figures = f"run {whole:.1f}, bare loop with the caller's copies {copied:.1f}, without {alone:.1f} microseconds"
-    check("the shim and its Rust side cost at most 20 microseconds a frame more than the same loop bare", whole - copied <= 20, figures)
-    few, many = (int(run(frames, LD_PRELOAD=str(WORK / "mallocs.so"))[1].split()[-2]) for frames in (100, 1100))
-    check("a thousand frames more allocate nothing, in Rust or in C++", few == many, f"{few} and {many} allocations")
+    run = lambda what: float(said(OVERHEAD, LIBRARIES, cache, 1000, what, STANDIN_COPIES="50")[0])
+    bare = lambda copies: float(said(WORK / "bare", LIBRARIES, engine, 1000, copies, STANDIN_COPIES="0")[0])
+    rounds = [(run("pictures"), run("numbers"), bare(0), bare(1)) for _ in range(5)]
+    pictures, numbers, alone, copied = (statistics.median(column) for column in zip(*rounds))
+    for what, whole, loop in (("as pictures", pictures, alone), ("as numbers, whose copy the loop makes too,", numbers, copied)):
+        figures = f"{whole:.1f} and {loop:.1f} microseconds"
+        check(f"frames {what} cost at most 20 microseconds more than the bare loop", whole - loop <= 20, figures)
+    for what in ("numbers", "pictures"):
+        counted = lambda frames: said(OVERHEAD, LIBRARIES, cache, frames, what, LD_PRELOAD=str(WORK / "mallocs.so"))[1]
+        few, many = (int(counted(frames).split()[-2]) for frames in (100, 400))
+        check(f"three hundred frames more as {what} allocate nothing, in Rust or in C++", few == many, f"{few} and {many} allocations")
 
 
 def main():
@@ -225,6 +245,7 @@ def main():
     a_damaged_or_half_written_cache_is_built_again(cache)
     two_arenas_build_once()
     a_dla_core(broker)
+    frames_go_straight_to_the_gpu(cache)
     what_the_shim_costs(cache)
 
 

@@ -1,5 +1,8 @@
 // A driver without substance for tensorrt.sh: "device" memory is the machine's, work is done when it is queued, and a graph is a list of it.
-// DEVICES is how many GPUs it claims. STANDIN_CAPTURE=0: nothing can be captured. STANDIN_COPIES=0: a copy costs the CPU nothing, as with a GPU.
+// DEVICES is how many GPUs it claims. STANDIN_CAPTURE=0: nothing can be captured. STANDIN_COPIES=N: after N waits
+// copies and kernels cost the CPU nothing, as with a GPU, and do nothing.
+// STANDIN_SHARED=1: the GPU has the machine's memory, as a Jetson's has.
+#include "picture.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,7 +27,7 @@ static int off(const char* name) {
     const char* text = getenv(name);
     return text != NULL && text[0] == '0';
 }
-static int copies = 1;
+static int copies = 1, waits, waits_copied = -1;
 static const char* failing; // what cuStreamSynchronize answers while the environment says so
 
 static void run(struct item item) {
@@ -51,7 +54,9 @@ void standin_launch(struct stream* stream, Work work, void* what) {
 
 int cuInit(unsigned flags) {
     (void)flags;
-    copies = !off("STANDIN_COPIES");
+    const char* text = getenv("STANDIN_COPIES");
+    waits_copied = text == NULL ? -1 : atoi(text);
+    copies = waits_copied != 0;
     failing = getenv("STANDIN_FAILS");
     return 0;
 }
@@ -73,9 +78,9 @@ int cuDeviceGetName(char* name, int size, int device) {
     return 0;
 }
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
-    (void)attribute;
+    const char* shared = getenv("STANDIN_SHARED");
     (void)device;
-    *value = 8;
+    *value = attribute == 18 ? shared != NULL && shared[0] == '1' : 8;
     return 0;
 }
 int cuGetErrorString(int error, const char** words) {
@@ -108,6 +113,35 @@ int cuMemFreeHost(void* at) {
     free(at);
     return 0;
 }
+int cuMemHostGetDevicePointer_v2(uint64_t* at, void* memory, unsigned flags) {
+    (void)flags;
+    *at = (uint64_t)(uintptr_t)memory;
+    return 0;
+}
+int cuModuleLoadData(void** module, const void* ptx) {
+    *module = &copies;
+    return strstr(ptx, ".visible .entry arenad_picture(") == NULL ? 218 : 0;
+}
+int cuModuleUnload(void* module) {
+    (void)module;
+    return 0;
+}
+int cuModuleGetFunction(void** function, void* module, const char* name) {
+    *function = module;
+    return strcmp(name, "arenad_picture") == 0 ? 0 : 500;
+}
+// The kernel for pictures, by the host's compiler; the arguments are its own copy, as with a GPU.
+int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
+                   unsigned block_z, unsigned shared, struct stream* stream, void** arguments, void** more) {
+    const ArenadPicture* picture = arguments[0];
+    float* out = (float*)(uintptr_t)*(const uint64_t*)arguments[1];
+    if (function == NULL || stream->capturing != NULL || more != NULL || shared + grid_z + block_z != 2) return 1;
+    if (copies)
+        for (int row = 0; row < picture->input_height && row < (int)(grid_y * block_y); ++row)
+            for (int column = 0; column < picture->input_width && column < (int)(grid_x * block_x); ++column)
+                arenad_input_pixel(picture, column, row, out);
+    return 0;
+}
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t size, struct stream* stream) {
     struct item item = {NULL, (void*)(uintptr_t)to, from, size};
     return queue(stream, item);
@@ -127,6 +161,7 @@ int cuStreamDestroy_v2(struct stream* stream) {
 }
 int cuStreamSynchronize(struct stream* stream) {
     (void)stream;
+    if (++waits == waits_copied) copies = 0;
     return failing != NULL ? atoi(failing) : 0;
 }
 int cuEventCreate(void** event, unsigned flags) {

@@ -37,6 +37,31 @@ static void must(int good, const char* what) {
 }
 static int heard(const char* words) { return strstr(said, words) != NULL; }
 
+// A picture in the place of numbers: the next run is on it, and numbers are taken again after it.
+static void pictures(const ArenadTrtTable* table, void* session) {
+    static const unsigned char luma[4] = {16, 81, 145, 235}, chroma[2] = {90, 240};
+    ArenadPicture picture = {luma, chroma, chroma + 1, 2, 2, 2, 0, 0, 2, 2, 2, 2, 1, 1.0F, 0.0F, 0.0F, 16, 9539, 13075, 16525, 6660, 3209,
+                             {1, 1, 1}, {0, 0, 0}, 0};
+    float values[12], expected[12], answer[2], gpu_ms = 0;
+    must(table->put_picture(session, 0, &picture) == ARENAD_TRT_RUN && heard("the picture is for another input"), "a picture before the kernel");
+    must(table->pictures(session, "no PTX") == ARENAD_TRT_DEVICE && heard("the kernel for pictures: CUDA error 218"), "a kernel that is none");
+    must(table->pictures(session, ".visible .entry arenad_picture(") == 0, "the kernel");
+    for (int i = 0; i < 4; ++i) arenad_input_pixel(&picture, i % 2, i / 2, expected);
+    must(table->put_picture(session, 1, &picture) == ARENAD_TRT_RUN, "a picture for an output");
+    for (int run = 0; run < 3; ++run) {
+        must(table->put_picture(session, 0, &picture) == 0, "a picture");
+        must(table->peek(session, 0, values, 12) == 0 && memcmp(values, expected, sizeof values) == 0, "what the input holds");
+        must(table->run(session, &gpu_ms) == 0 && table->take(session, 1, answer, 2) == 0, "a run on a picture");
+        must(answer[0] == expected[0] + 1 && answer[1] == expected[11] - 1, "the answer to a picture");
+    }
+    picture.input_width = 4;
+    must(table->put_picture(session, 0, &picture) == ARENAD_TRT_RUN, "a picture for another input");
+    must(table->peek(session, 0, values, 11) == ARENAD_TRT_RUN, "an input of another size");
+    memset(values, 0, sizeof values);
+    must(table->put(session, 0, values, 12) == 0 && table->run(session, &gpu_ms) == 0 && table->take(session, 1, answer, 2) == 0, "numbers again");
+    must(answer[0] == 1 && answer[1] == -1, "the answer to numbers");
+}
+
 int main(int argc, char** argv) {
     if (argc != 4) return 2;
     int major = atoi(argv[1]);
@@ -73,6 +98,7 @@ int main(int argc, char** argv) {
 
     float values[12] = {0}, answer[2] = {0}, gpu_ms = 0;
     must(table->run(session, &gpu_ms) == ARENAD_TRT_RUN && heard("not started"), "a run before the start");
+    must(table->lend(session, 1, 2) == NULL, "an output before the start");
     must(table->put(session, 0, values, 12) == ARENAD_TRT_RUN, "values before the start");
     int32_t started = table->start(session);
     if (fails) {
@@ -80,14 +106,18 @@ int main(int argc, char** argv) {
     } else {
         must(started == 0, "start");
         must(heard(piecewise ? "no CUDA graph" : "a run is one CUDA graph"), "the graph");
+        must(table->lend(session, 0, 12) == NULL && table->lend(session, 1, 3) == NULL && table->lend(session, 2, 2) == NULL, "what is not lent");
         must(table->put(session, 0, values, 11) != 0 && table->put(session, 7, values, 12) != 0, "values that do not fit");
         for (int run = 0; run < 100; ++run) {
             values[0] = (float)run, values[11] = (float)(2 * run);
             must(table->put(session, 0, values, 12) == 0 && table->run(session, &gpu_ms) == 0, "a run");
             must(table->take(session, 1, answer, 2) == 0, "take");
+            const float* lent = table->lend(session, 1, 2);
+            must(lent != NULL && memcmp(lent, answer, sizeof answer) == 0, "the output where it lies");
             must(answer[0] == (float)(run + 1) && answer[1] == (float)(2 * run - 1) && gpu_ms == 0.25F, "the answer");
         }
     }
+    if (!fails) pictures(table, session);
     table->unload(session);
     table->close(library);
     free(plan);

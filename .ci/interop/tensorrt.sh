@@ -8,8 +8,8 @@ work=$(mktemp -d -t arenad-tensorrt-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 here=$PWD/.ci/interop shim=$PWD/src/infer/tensorrt
 
-# Headers and runtimes as registries have them: inside crates of another project, wheels of NVIDIA's.
-.ci/tensorrt-headers.sh "$work" >/dev/null
+# Headers and runtimes as registries have them: crates of another project, wheels of NVIDIA's.
+IFS=: read -r headers10 headers11 <<<"$(bash .ci/tensorrt-headers.sh target/tensorrt-headers)"
 python3 -m pip --version >/dev/null 2>&1 || {
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip
@@ -24,7 +24,8 @@ for version in 10.15.1.29 11.4.0.106; do
 done
 
 for major in 10 11; do
-    headers=$(dirname "$(find "$work" -path "*Enterprise-$major.*" -name NvInfer.h)")
+    named=headers$major
+    headers=${!named}
     g++ -std=c++17 -O2 -Wall -Wextra -Wno-deprecated-declarations -Werror -I"$shim/stub" -isystem "$headers" -DARENAD_TRT_MAJOR=$major \
         -Dnvinfer1=arenad_nvinfer_$major -Dnvonnxparser=arenad_nvonnx_$major -c "$shim/shim.cpp" -o "$work/shim$major.o"
     echo "ok      compiled against TensorRT $(basename "$headers")"
@@ -33,7 +34,7 @@ gcc -Wall -I"$shim" -c "$here/tensorrt.cases.c" -o "$work/cases.o"
 g++ "$work/cases.o" "$work"/shim1?.o -ldl -o "$work/cases"
 for devices in 0 1; do
     mkdir "$work/driver$devices"
-    gcc -shared -fPIC -DDEVICES=$devices "$here/tensorrt.driver.c" -o "$work/driver$devices/libcuda.so.1"
+    gcc -shared -fPIC -I"$shim" -DDEVICES=$devices "$here/tensorrt.driver.c" -o "$work/driver$devices/libcuda.so.1"
 done
 # Each major's name on the other's library, and on no library.
 mkdir "$work/empty" "$work/swapped" "$work/damaged"
@@ -61,12 +62,12 @@ done
 
 # The part for TensorRT 8, whose headers no registry has: compiled against those of 10 that say 8. What 8.6 has otherwise is read, not tried.
 headers8=$work/headers8
-cp -r "$(dirname "$(find "$work" -path "*Enterprise-10.*" -name NvInfer.h)")" "$headers8"
+cp -r "$headers10" "$headers8"
 sed -i 's/^#define TRT_MAJOR_ENTERPRISE 10/#define TRT_MAJOR_ENTERPRISE 8/' "$headers8/NvInferVersion.h"
 sanitise="-g -O1 -fsanitize=address,undefined -fno-sanitize=vptr"
 for major in 8 10 11; do
-    headers=$headers8
-    [ $major = 8 ] || headers=$(dirname "$(find "$work" -path "*Enterprise-$major.*" -name NvInfer.h)")
+    named=headers$major
+    headers=${!named}
     # shellcheck disable=SC2086
     g++ -std=c++17 $sanitise -Wall -Wextra -Wno-deprecated-declarations -Werror -I"$shim/stub" -isystem "$headers" -DARENAD_TRT_MAJOR=$major \
         -Dnvinfer1=arenad_nvinfer_$major -Dnvonnxparser=arenad_nvonnx_$major -c "$shim/shim.cpp" -o "$work/checked$major.o"
@@ -85,6 +86,7 @@ for major in 8 10 11; do
     runs $major -1
     runs $major -1 STANDIN_CAPTURE=0
     runs $major -1 STANDIN_FAILS=700
+    runs $major -1 STANDIN_SHARED=1
     runs $major 1 STANDIN_DLA=2
 done
 exit $failed

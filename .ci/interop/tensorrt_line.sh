@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The daemon on a stand-in TensorRT of our own, through the real shim: what a build tells the log, systemd and the broker, the cache, two arenas
-# at once, DLA, a start with a cached engine, and what the shim costs a frame. Builds the program with the feature tensorrt.
+# at once, DLA, a start with a cached engine, and what the shim costs a frame. Builds the program with the feature jetson.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v mosquitto >/dev/null && command -v mosquitto_sub >/dev/null || {
@@ -11,22 +11,19 @@ work=$(mktemp -d -t arenad-tensorrt-line-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 here=$PWD/.ci/interop shim=$PWD/src/infer/tensorrt major=10
 
-# Headers as a registry has them, in a crate of another project.
-[ -n "${TENSORRT_INCLUDE_DIR:-}" ] || {
-    curl --retry 3 -sSfL https://static.crates.io/crates/trtx-sys/trtx-sys-0.5.0.crate | tar xz -C "$work"
-    TENSORRT_INCLUDE_DIR=$(dirname "$(find "$work" -path "*Enterprise-$major.*" -name NvInfer.h)")
-}
+TENSORRT_INCLUDE_DIR=$(bash .ci/tensorrt-headers.sh target/tensorrt-headers)
 export TENSORRT_INCLUDE_DIR
 headers=${TENSORRT_INCLUDE_DIR%%:*}
-cargo build --locked --features gpio,tensorrt --bin arenad --example camera --example engine_overhead
+# Nothing to do after `.ci/run`'s own build.
+cargo build --release --locked --features jetson --bin arenad --example camera --example engine_overhead
 
 mkdir "$work/standin"
 g++ -std=c++17 -O1 -shared -fPIC -Wno-deprecated-declarations -Wno-invalid-offsetof -I"$shim/stub" -isystem "$headers" \
     "$here/tensorrt.standin.cpp" -o "$work/standin/libnvinfer.so.$major" -ldl
 ln -s libnvinfer.so.$major "$work/standin/libnvonnxparser.so.$major"
-gcc -O2 -shared -fPIC -DDEVICES=1 "$here/tensorrt.driver.c" -o "$work/standin/libcuda.so.1"
+gcc -O2 -shared -fPIC -I"$shim" -DDEVICES=1 "$here/tensorrt.driver.c" -o "$work/standin/libcuda.so.1"
 g++ -std=c++17 -O2 -Wno-deprecated-declarations -I"$shim/stub" -I"$shim" -isystem "$headers" "$here/tensorrt.bare.cpp" -o "$work/bare" -ldl
 gcc -O2 -shared -fPIC "$here/tensorrt.mallocs.c" -o "$work/mallocs.so"
-built=${CARGO_TARGET_DIR:-target}/debug
+built=${CARGO_TARGET_DIR:-target}/release
 WORK=$work MAJOR=$major ARENAD=$built/arenad CAMERA=$built/examples/camera OVERHEAD=$built/examples/engine_overhead \
     python3 "$here/tensorrt.check.py"

@@ -5,7 +5,7 @@ mod board;
 use super::progress::Progress;
 use super::run::{arena_contract, start_failure};
 use super::{Failure, fatal};
-use arenad::config::{self, Camera, Config, Transport};
+use arenad::config::{self, Camera, Config};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Codec, Delivery, Frame, PictureSize};
 use arenad::ledger::Ledger;
@@ -15,6 +15,7 @@ use arenad::rehearsal::encode::{EncodeSettings, Encoder, FrameRate};
 use arenad::rehearsal::{Arena, HEIGHT, Look, WIDTH, i420_from_rgb};
 use arenad::stamp::{CaptureClock, Clock, Stamp, WallTime};
 use board::Board;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,12 +62,17 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         }
     }
     times.line = began.elapsed();
-    let engine = (tracking.engine(), tracking.precision());
+    let run = RunBy {
+        engine: tracking.engine(),
+        precision: tracking.precision(),
+        preprocess: tracking.preprocessed_by(),
+        threads: args.engine.runner.threads,
+    };
     let board = cold.map(|cold| Board::after(cold, tracking.ground()));
     match board {
-        _ if args.json => times.print_json(engine, args.engine.runner.threads, board.as_ref()),
-        Some(board) => times.print_board(engine, args.engine.runner.threads, &board),
-        None => times.print_table(engine, args.engine.runner.threads),
+        _ if args.json => times.print_json(run, board.as_ref()),
+        Some(board) => times.print_board(run, &board),
+        None => times.print_table(run),
     }
     Ok(())
 }
@@ -74,13 +80,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
     Ok(Config {
         arena: "bench".to_owned(),
-        camera: Camera {
-            url: url::Url::parse("rtsp://rendered/")?,
-            login: None,
-            transport: Transport::Auto,
-            stall: Duration::from_secs(3),
-            backoff_max: Duration::from_secs(5),
-        },
+        camera: Camera::on_network(url::Url::parse("rtsp://rendered/")?),
         model: args.engine.meant(),
         decode: config::Decoding::default(),
         tracker: config::Tracker::default(),
@@ -123,6 +123,21 @@ fn film(frames: u64) -> Result<Vec<AccessUnit>, Failure> {
     }
     progress.done();
     Ok(units)
+}
+
+/// What did the work. A GPU's own time for `preprocess` is in the time of `infer`, which waits for both.
+struct RunBy {
+    engine: &'static str,
+    precision: Precision,
+    preprocess: &'static str,
+    threads: usize,
+}
+
+impl fmt::Display for RunBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { engine, precision, preprocess, threads } = self;
+        write!(f, "engine {engine} {precision}, preprocess on the {preprocess}, {threads} thread(s)")
+    }
 }
 
 /// How long each step took, frame by frame.
@@ -185,8 +200,8 @@ impl Times {
         self.rest.len() as f64 / self.line.as_secs_f64().max(1e-9)
     }
 
-    fn print_table(mut self, (engine, precision): (&str, Precision), threads: usize) {
-        println!("engine {engine} {precision}, {threads} thread(s), {} frames of 640x480", self.rest.len());
+    fn print_table(mut self, run: RunBy) {
+        println!("{run}, {} frames of 640x480", self.rest.len());
         println!("{:<26}{:>12}{:>12}", "step", "median ms", "p99 ms");
         for (name, median, p99) in self.rows() {
             println!("{name:<26}{median:>12.3}{p99:>12.3}");
@@ -194,13 +209,13 @@ impl Times {
         println!("the line whole: {:.1} frames/s", self.frames_per_second());
     }
 
-    fn print_board(mut self, (engine, precision): (&str, Precision), threads: usize, board: &Board) {
-        let engine = format!("{engine} {precision}, {threads} thread(s), {} frames of 640x480", self.rest.len());
+    fn print_board(mut self, run: RunBy, board: &Board) {
+        let engine = format!("{run}, {} frames of 640x480", self.rest.len());
         let rows = self.rows();
         print!("{}", board.markdown(&engine, &rows, self.frames_per_second()));
     }
 
-    fn print_json(mut self, (engine, precision): (&str, Precision), threads: usize, board: Option<&Board>) {
+    fn print_json(mut self, run: RunBy, board: Option<&Board>) {
         let steps: serde_json::Map<_, _> = self
             .rows()
             .into_iter()
@@ -210,7 +225,9 @@ impl Times {
             .collect();
         let frames = self.rest.len();
         let fps = self.frames_per_second();
-        let mut all = serde_json::json!({"engine": engine, "precision": precision.word(), "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps});
+        let RunBy { engine, precision, preprocess, threads } = run;
+        let (precision, preprocess) = (precision.word(), preprocess.to_ascii_lowercase());
+        let mut all = serde_json::json!({"engine": engine, "precision": precision, "preprocess": preprocess, "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps});
         if let (Some(board), Some(all)) = (board, all.as_object_mut()) {
             all.insert("board".to_owned(), board.json());
         }

@@ -3,8 +3,8 @@
 use super::Failure;
 use super::run::{arena_contract, secrets};
 use arenad::act::{GpioPin, Pin as _};
-use arenad::config::{Config, EngineChoice};
-use arenad::decode::Decode;
+use arenad::config::{CameraAt, Config, EngineChoice};
+use arenad::decode::{self, Decode};
 use arenad::handover::{AccessUnit, Frame, Line, Taken};
 use arenad::infer::onnxruntime;
 use arenad::ledger::Ledger;
@@ -12,7 +12,7 @@ use arenad::model::Contract;
 use arenad::pipeline::{FRAME_BUFFERS, Tracking, TrackingParts, Urgency};
 use arenad::sink::mqtt;
 use arenad::source::{self, SourceState};
-use arenad::stamp::{CaptureClock, Clock};
+use arenad::stamp::{CaptureClock, Clock, WallTime};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,6 +97,12 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
             "        hint       ONNX Runtime is several times faster: pip install onnxruntime and set model.onnxruntime_library"
         );
     }
+    match decode::device(&config.decode) {
+        Ok(None) => {}
+        Ok(Some(device)) => table.good("decode", device),
+        Err(error) if cfg!(feature = "nvdec") => return table.unreached("decode", error),
+        Err(error) => return table.wrong("decode", error),
+    }
     let mut timed = Timed::default();
     let heard = watch(config, clock, &ledger, limit, &mut |frame, decode_took| {
         let start = Instant::now();
@@ -105,14 +111,18 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
         if let Some(delivery) = tracking.advance(frame) {
             let age = clock.wall().nanos_since(stamp.captured) as f64 / 1e6;
             timed.take(decode_took, start.elapsed(), age);
-            timed.last = format!("{}x{}, capture clock: {}", size.width, size.height, word(stamp.capture_clock));
+            timed.size = format!("{}x{}", size.width, size.height);
+            timed.clock = Some(stamp.capture_clock);
             timed.animals = delivery.scene.animals.iter().filter(|animal| animal.track.is_some()).count();
         }
         timed.count() >= FRAMES
     });
     match heard {
-        Ok(codec) => {
-            table.good("camera", format!("{codec}, {}", timed.last));
+        Ok(Camera { codec, device, pace }) => {
+            let clock = word(timed.clock.unwrap_or_default(), device.is_some());
+            let device = device.map(|device| format!("; set to {device}")).unwrap_or_default();
+            let size = &timed.size;
+            table.good("camera", format!("{codec}, {size}, {}, capture clock: {clock}{device}", pace.words()));
             table.good("frames", timed.words());
         }
         Err((true, said)) => table.wrong("camera", said),
@@ -120,9 +130,11 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
     }
 }
 
-fn word(clock: CaptureClock) -> &'static str {
+fn word(clock: CaptureClock, of_device: bool) -> &'static str {
     match clock {
         CaptureClock::SenderReport => "the camera's (sender reports)",
+        CaptureClock::Kernel => "the kernel's",
+        CaptureClock::Arrival if of_device => "arrival (the driver's stamps are of another clock)",
         CaptureClock::Arrival => "arrival (no sender report yet)",
         CaptureClock::Recording => "recording",
     }
@@ -133,7 +145,8 @@ struct Timed {
     decode: Vec<Duration>,
     line: Vec<Duration>,
     age_ms: f64,
-    last: String,
+    size: String,
+    clock: Option<CaptureClock>,
     animals: usize,
 }
 
@@ -163,15 +176,45 @@ impl Timed {
     }
 }
 
-/// Receives from the camera until `see` is satisfied; the codec, or whether the configuration is to blame and what was said.
+/// What the camera said and did.
+struct Camera {
+    codec: String,
+    /// Of a video device: what it is set to.
+    device: Option<String>,
+    pace: Pace,
+}
+
+/// The rate at which pictures come, by their numbers and capture times.
+#[derive(Default)]
+struct Pace(Option<[(u64, WallTime); 2]>);
+
+impl Pace {
+    fn see(&mut self, unit: &AccessUnit) {
+        let now = (unit.stamp.frame, unit.stamp.captured);
+        let first = self.0.filter(|_| !unit.restart).map_or(now, |[first, _]| first);
+        self.0 = Some([first, now]);
+    }
+
+    fn words(&self) -> String {
+        let rate = self.0.and_then(|[first, last]| {
+            let nanos = last.1.nanos_since(first.1);
+            (nanos > 0).then(|| last.0.saturating_sub(first.0) as f64 * 1e9 / nanos as f64)
+        });
+        rate.map_or("rate not measured".to_owned(), |rate| format!("{rate:.1} frames/s measured"))
+    }
+}
+
+/// Receives from the camera until `see` is satisfied; what it is, or whether the configuration is to blame and what was said.
 fn watch(
     config: &Config,
     clock: Clock,
     ledger: &Arc<Ledger>,
     limit: Duration,
     see: &mut dyn FnMut(Frame, Duration) -> bool,
-) -> Result<String, (bool, String)> {
-    let units: Arc<Line<Heard>> = Arc::new(Line::new(256));
+) -> Result<Camera, (bool, String)> {
+    // Pictures of a device may be as large as their pixels, and need none of those before them.
+    let room = if matches!(config.camera.at, CameraAt::Device(_)) { 16 } else { 256 };
+    let units: Arc<Line<Heard>> = Arc::new(Line::new(room));
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let (camera, heard, counted) = (config.camera.clone(), Arc::clone(&units), Arc::clone(ledger));
     let receive = move || {
@@ -188,7 +231,10 @@ fn watch(
         .name("source".to_owned())
         .spawn(receive)
         .map_err(|error| (false, error.to_string()))?;
-    let outcome = see_units(&units, Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock), limit, see);
+    let outcome = match Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock).by(&config.decode) {
+        Ok(decode) => see_units(&units, decode, limit, see),
+        Err(error) => Err((false, error.to_string())),
+    };
     stop.send_replace(true);
     // The thread ends within the source's own limits; its fault would show as missing pictures.
     thread.join().ok();
@@ -205,17 +251,18 @@ fn see_units(
     mut decode: Decode,
     limit: Duration,
     see: &mut dyn FnMut(Frame, Duration) -> bool,
-) -> Result<String, (bool, String)> {
+) -> Result<Camera, (bool, String)> {
     let began = Instant::now();
-    let mut codec = String::from("live");
+    let mut camera = Camera { codec: String::from("live"), device: None, pace: Pace::default() };
     let mut last = format!("no picture within {} s; is the stream running?", limit.as_secs());
     loop {
         match units.take_within(limit.saturating_sub(began.elapsed())) {
             Taken::Value(Heard::Unit(unit)) => {
+                camera.pace.see(&unit);
                 let start = Instant::now();
                 let mut frames = Vec::new();
                 match decode.decode(&unit, &mut |frame| frames.push(frame)) {
-                    Err(error @ arenad::decode::DecodeError::Unsupported { .. }) => {
+                    Err(error @ decode::DecodeError::Unsupported { .. }) => {
                         return Err((true, error.to_string()));
                     }
                     Err(error) => last = error.to_string(),
@@ -223,10 +270,12 @@ fn see_units(
                 }
                 let took = start.elapsed();
                 if frames.into_iter().any(|frame| see(frame, took)) {
-                    return Ok(codec);
+                    return Ok(camera);
                 }
             }
-            Taken::Value(Heard::State(SourceState::Live { codec: live, .. })) => codec = format!("{live:?}"),
+            Taken::Value(Heard::State(SourceState::Live { codec, device, .. })) => {
+                (camera.codec, camera.device) = (codec.to_string(), device);
+            }
             Taken::Value(Heard::State(SourceState::Retrying { error, .. })) => {
                 return Err((error.fate() == source::Fate::Configuration, error.to_string()));
             }

@@ -5,7 +5,7 @@ mod stage;
 
 use super::run::{arena_contract, heed_signals, start_failure};
 use super::{Failure, configuration, fatal};
-use arenad::config::{self, Camera, Config, Transport};
+use arenad::config::{self, Camera, Config};
 use arenad::handover::Taken;
 use arenad::ledger::Ledger;
 use arenad::pipeline::{Daemon, Notice, Plan};
@@ -75,13 +75,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 fn demo_config(args: &Args, camera: &RehearsalCamera, broker: SocketAddr) -> Result<Config, Failure> {
     Ok(Config {
         arena: "rehearsal".to_owned(),
-        camera: Camera {
-            url: camera.url().parse().map_err(fatal)?,
-            login: None,
-            transport: Transport::Tcp,
-            stall: Duration::from_millis(2500),
-            backoff_max: Duration::from_secs(5),
-        },
+        camera: Camera::on_network(camera.url().parse().map_err(fatal)?),
         model: args.engine.meant(),
         decode: config::Decoding::default(),
         tracker: config::Tracker::default(),

@@ -4,7 +4,7 @@ use super::progress::Progress;
 use super::results::{Results, created};
 use super::run::{arena_contract, secrets, start_failure};
 use super::{Failure, configuration, fatal};
-use arenad::config::{self, Camera, Config, Transport};
+use arenad::config::{self, Camera, Config, PreprocessChoice};
 use arenad::decode::Decode;
 use arenad::handover::{Delivery, Frame, Scene, Settled};
 use arenad::ledger::Ledger;
@@ -90,13 +90,7 @@ pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
         Some(file) => Config::read_file(file, &secrets()).map_err(configuration)?,
         None => Config {
             arena: "replay".to_owned(),
-            camera: Camera {
-                url: "rtsp://recording/".parse().map_err(fatal)?,
-                login: None,
-                transport: Transport::Auto,
-                stall: Duration::from_secs(3),
-                backoff_max: Duration::from_secs(5),
-            },
+            camera: Camera::on_network("rtsp://recording/".parse().map_err(fatal)?),
             model: config::Model::default(),
             decode: config::Decoding::default(),
             tracker: config::Tracker::default(),
@@ -124,7 +118,13 @@ fn replay_config(args: &Args) -> Result<Config, Failure> {
     let tensorrt_folder = typed.tensorrt_folder.or(config.model.tensorrt_folder);
     let dla = typed.dla.or(config.model.dla);
     let full_frame_every = args.engine.full_frame_every.unwrap_or(config.model.full_frame_every);
-    config.model = config::Model { folder, coats, library, tensorrt_folder, dla, full_frame_every, ..typed };
+    // Where the option says nothing of its own, the file decides.
+    let preprocess = match typed.preprocess {
+        PreprocessChoice::Auto => config.model.preprocess,
+        PreprocessChoice::Cpu => PreprocessChoice::Cpu,
+    };
+    config.model =
+        config::Model { folder, coats, library, tensorrt_folder, dla, full_frame_every, preprocess, ..typed };
     let harvest = config.harvest.take().unwrap_or_default();
     config.harvest = args.harvest.then(|| config::Harvest { folder: args.out.clone(), ..harvest });
     Ok(config)
@@ -142,6 +142,7 @@ struct Replay {
 
 impl Replay {
     fn play(&mut self, source: FileSource, ledger: &Arc<Ledger>, clock: Clock) -> Result<(), Failure> {
+        // Recordings are decoded in the program whatever the daemon does, so that they replay alike everywhere.
         let mut decode = Decode::new(self.buffers, Arc::clone(ledger), clock);
         let mut progress = Progress::new("replay", "frames", source.len());
         let mut received = 0;

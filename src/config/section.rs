@@ -1,6 +1,6 @@
 //! Reads one TOML table key by key, remembers what was asked for and complains about everything else.
 
-use super::Complaint;
+use super::{Complaint, Setting};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -133,6 +133,38 @@ impl<'c> Section<'c> {
             self.complain(key, format!("got {}; allowed: a list of names in quotes", describe(&value)));
         }
         texts
+    }
+
+    /// Two whole numbers within a range.
+    pub(super) fn pair(&mut self, key: &'static str, default: (u32, u32), allowed: RangeInclusive<u64>) -> (u32, u32) {
+        let Some(value) = self.take(key) else { return default };
+        let side = |value: &Value| {
+            let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+            number.filter(|number| allowed.contains(number)).and_then(|number| u32::try_from(number).ok())
+        };
+        let read = match value.as_array().map(Vec::as_slice) {
+            Some([width, height]) => side(width).zip(side(height)),
+            _ => None,
+        };
+        read.unwrap_or_else(|| {
+            let range = format!("each a whole number from {} to {}", allowed.start(), allowed.end());
+            self.complain(key, format!("got {}; allowed: [width, height], {range}", describe(&value)));
+            default
+        })
+    }
+
+    /// A control of a camera: a whole number within a range, or left to it by the word `auto`.
+    pub(super) fn setting(&mut self, key: &'static str, allowed: RangeInclusive<u32>) -> Setting {
+        let Some(value) = self.take(key) else { return Setting::AsItIs };
+        let number = value.as_integer().and_then(|number| u32::try_from(number).ok());
+        match number {
+            Some(number) if allowed.contains(&number) => return Setting::Fixed(number),
+            None if value.as_str() == Some("auto") => return Setting::Automatic,
+            _ => {}
+        }
+        let range = format!("a whole number from {} to {}, or \"auto\"", allowed.start(), allowed.end());
+        self.complain(key, format!("got {}; allowed: {range}", describe(&value)));
+        Setting::AsItIs
     }
 
     /// A length of time in milliseconds.

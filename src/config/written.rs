@@ -69,9 +69,9 @@ impl Config {
 
 fn read_all(mut top: Section<'_>, secrets: &Secrets) -> Option<Config> {
     let arena = top.required_text("arena", "\"a1\"").and_then(|arena| checked_name(&mut top, "arena", arena));
-    let camera = top.section("camera", |section| read_camera(section, secrets));
+    let camera = top.section("camera", |section| camera::read(section, secrets));
     if camera.is_none() {
-        top.complain("camera", "is missing; write a table [camera] with its url");
+        top.complain("camera", "is missing; write a table [camera] with its url or device");
     }
     let decode = top.section("decode", decoding::read).unwrap_or_default();
     let model = top.section("model", read_model).unwrap_or_default();
@@ -120,39 +120,8 @@ fn checked_name(section: &mut Section<'_>, key: &'static str, name: String) -> O
     fine.then_some(name)
 }
 
-fn read_camera(mut section: Section<'_>, secrets: &Secrets) -> Option<Camera> {
-    let url =
-        section.required_text("url", "\"rtsp://10.0.0.20/stream\"").and_then(|text| camera_url(&mut section, &text));
-    let login = read_login(&mut section, secrets);
-    let transport = section.choice(
-        "transport",
-        Transport::Auto,
-        &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)],
-    );
-    let stall = section.millis("stall_ms", 2500, 200..=60_000);
-    let backoff_max = section.millis("backoff_max_ms", 5000, 100..=600_000);
-    section.finish();
-    Some(Camera { url: url?, login, transport, stall, backoff_max })
-}
-
-fn camera_url(section: &mut Section<'_>, text: &str) -> Option<url::Url> {
-    let shown = text.split_once('@').map_or(text.to_owned(), |(_, host)| format!("rtsp://…@{host}"));
-    let url = match url::Url::parse(text) {
-        Ok(url) if url.scheme() == "rtsp" && url.host().is_some() => url,
-        _ => {
-            section.complain("url", format!("got {shown:?}; allowed: rtsp://host[:port]/path"));
-            return None;
-        }
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        section.complain("url", "holds a user name or password; write user = \"…\" and password_file = \"…\" instead");
-        return None;
-    }
-    Some(url)
-}
-
 /// `user` with `password_file` or `password_credential`.
-fn read_login(section: &mut Section<'_>, secrets: &Secrets) -> Option<Login> {
+pub(super) fn read_login(section: &mut Section<'_>, secrets: &Secrets) -> Option<Login> {
     let user = section.text("user");
     let file = section.path("password_file");
     let credential = section.text("password_credential");
@@ -221,15 +190,40 @@ fn read_model(mut section: Section<'_>) -> Model {
     let threads = section.whole("threads", Model::default().threads as u64, 1..=64) as usize;
     let full_frame_every = section.whole("full_frame_every", 1, 1..=FULL_FRAME_EVERY_MAX.into()) as u32;
     let library = section.path("onnxruntime_library");
+    let providers = section.texts("onnxruntime_providers").map(|words| Provider::list(&words));
+    if providers.is_some() && engine != EngineChoice::OnnxRuntime {
+        section.complain("onnxruntime_providers", "goes with engine = \"onnxruntime\"; write both or leave it out");
+    }
+    let providers = match providers.unwrap_or_else(|| Ok(Model::default().providers)) {
+        Ok(providers) => providers,
+        Err(what) => {
+            section.complain("onnxruntime_providers", what);
+            Vec::new()
+        }
+    };
     let tensorrt_folder = section.path("tensorrt_folder");
     let engine_cache = section.path("engine_cache").unwrap_or_else(|| Model::default().engine_cache);
+    let preprocess = section.choice("preprocess", PreprocessChoice::Auto, &PreprocessChoice::WORDS);
     let dla = section.some_whole("dla", 0..=DLA_MAX).map(|core| core as u32);
     if dla.is_some() && engine != EngineChoice::TensorRt {
         section.complain("dla", "goes with engine = \"tensorrt\"; write both or leave it out");
     }
     let coats = section.path("coats");
     section.finish();
-    Model { folder, engine, precision, threads, full_frame_every, library, tensorrt_folder, engine_cache, dla, coats }
+    Model {
+        folder,
+        engine,
+        precision,
+        threads,
+        full_frame_every,
+        library,
+        providers,
+        tensorrt_folder,
+        engine_cache,
+        preprocess,
+        dla,
+        coats,
+    }
 }
 
 fn read_tracker(mut section: Section<'_>) -> Tracker {
@@ -351,7 +345,8 @@ mod tests {
     #[test]
     fn the_shortest_configuration_is_enough() {
         let config = Config::read(LEAST, &Secrets::default()).expect("valid");
-        assert_eq!((config.arena.as_str(), config.camera.transport), ("a1", Transport::Auto));
+        let camera = Camera::on_network("rtsp://10.0.0.20/stream".parse().expect("an address"));
+        assert_eq!((config.arena.as_str(), config.camera), ("a1", camera));
         assert_eq!((config.mqtt, config.files, config.web, config.harvest), (None, None, None, None));
     }
 
@@ -364,7 +359,8 @@ mod tests {
         }
         let secrets = Secrets { credentials: Some(folder.path().to_owned()) };
         let config = Config::read(text, &secrets).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(config.camera.login.as_ref().map(|login| login.password.as_str()), Some("secret"));
+        let CameraAt::Network(camera) = config.camera.at else { panic!("a camera on the network") };
+        assert_eq!(camera.login.as_ref().map(|login| login.password.as_str()), Some("secret"));
         assert!(config.mqtt.is_some() && config.files.is_some() && config.web.is_some());
         assert!(!config.zones.is_empty() && !config.rules.is_empty());
     }
@@ -378,7 +374,7 @@ mod tests {
                 "arena: got \"a 1\"; allowed: 1 to 64 letters, digits, - and _",
                 "camera.url: got \"http://x\"; allowed: rtsp://host[:port]/path",
                 "camera.stall_ms: got 0; allowed: a whole number from 200 to 60000",
-                "camera.stal_ms: is not a key here; allowed: url, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
+                "camera.stal_ms: is not a key here; allowed: url, device, user, password_file, password_credential, transport, stall_ms, backoff_max_ms",
                 "web.listen: got 80; allowed: text in quotes",
                 "colour: is not a key here; allowed: arena, camera, decode, model, tracker, zone, rule, gpio, mqtt, files, web, harvest, process",
             ]
@@ -400,6 +396,15 @@ mod tests {
                 "[model]\nfull_frame_every = 0\n",
                 "model.full_frame_every: got 0; allowed: a whole number from 1 to 1000",
             ),
+            (
+                "[model]\nonnxruntime_providers = [\"cuda\"]\n",
+                "model.onnxruntime_providers: goes with engine = \"onnxruntime\"; write both or leave it out",
+            ),
+            (
+                "[model]\nengine = \"onnxruntime\"\nonnxruntime_providers = [\"gpu\"]\n",
+                "model.onnxruntime_providers: got \"gpu\"; allowed: tensorrt, cuda and cpu, each once, the CPU last",
+            ),
+            ("[model]\npreprocess = \"gpu\"\n", "model.preprocess: got \"gpu\"; allowed: \"auto\", \"cpu\""),
             ("[model]\ndla = 0\n", "model.dla: goes with engine = \"tensorrt\"; write both or leave it out"),
             ("[model]\nengine = \"tensorrt\"\ndla = 8\n", "model.dla: got 8; allowed: a whole number from 0 to 7"),
             ("[model]\nthreads = 0\n", "model.threads: got 0; allowed: a whole number from 1 to 64"),

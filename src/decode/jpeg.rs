@@ -1,5 +1,7 @@
 //! JPEG by `zune-jpeg`: MJPEG cameras and folders of stills. Colour comes out as RGB, because the library upsamples chroma itself.
 
+mod tables;
+
 use super::{DecodeError, Decoder, Outcome, Picture, Planes, check_size, guarded};
 use crate::handover::{AccessUnit, Colour, Matrix, PictureSize, PixelFormat};
 use zune_jpeg::JpegDecoder;
@@ -26,8 +28,9 @@ impl Jpeg {
     fn run(&mut self, data: &[u8]) -> Result<(PixelFormat, PictureSize), DecodeError> {
         let damaged = |error: zune_jpeg::errors::DecodeErrors| DecodeError::corrupt(NAME, error.to_string());
         // Strict: a truncated picture is an error, not a grey rest.
+        let data = tables::with_tables(data);
         let options = DecoderOptions::default().set_strict_mode(true);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(data), options);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&data[..]), options);
         decoder.decode_headers().map_err(damaged)?;
         let (width, height) = decoder.dimensions().unwrap_or_default();
         let size = check_size(NAME, width as u64, height as u64)?;

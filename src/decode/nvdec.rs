@@ -5,6 +5,8 @@
 //! device as its time stamp, so that each picture is known by its own access unit.
 
 mod device;
+#[cfg(feature = "nvdec")]
+mod find;
 mod head;
 mod patience;
 mod session;
@@ -57,6 +59,8 @@ pub(super) struct Nvdec {
     codings: Vec<u32>,
     reader: Box<dyn Reader>,
     session: Option<Session>,
+    /// What the session was told of the stream.
+    one_reference: bool,
     book: Book,
     /// Everything that the next picture refers to is with the device.
     ready: bool,
@@ -104,7 +108,7 @@ fn failed(fault: &Fault) -> DecodeError {
 
 #[cfg(feature = "nvdec")]
 fn opened(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
-    v4l2::open(path)
+    find::open(path)
 }
 
 #[cfg(not(feature = "nvdec"))]
@@ -135,6 +139,7 @@ impl Nvdec {
             codings,
             reader,
             session: None,
+            one_reference: false,
             book: Book::default(),
             ready: false,
             began: None,
@@ -156,6 +161,11 @@ impl Nvdec {
             return false;
         }
         if !self.ready {
+            if self.one_reference != head.one_reference {
+                // The device is told when it is opened.
+                self.session = None;
+            }
+            self.one_reference = head.one_reference;
             self.ready = true;
             self.began = (head.begins == Begins::Open).then_some(presentation);
             return true;
@@ -172,14 +182,14 @@ impl Nvdec {
 
     /// Hands it to the device and takes what is due.
     fn run(&mut self, data: &[u8], entry: InFlight, out: &mut dyn FnMut(Outcome<'_>)) -> Result<(), Fault> {
-        let session = match &mut self.session {
-            Some(session) => session,
-            none => none.insert(begin((self.open)()?, &self.codings)?),
-        };
         let unit = entry.unit;
         let book = &mut self.book;
-        session.feed(data, unit, &mut |got| book.take(got, out))?;
         book.in_flight.push(entry);
+        let session = match &mut self.session {
+            Some(session) => session,
+            none => none.insert(begin((self.open)()?, &self.codings, self.one_reference)?),
+        };
+        session.feed(data, unit, &mut |got| book.take(got, out))?;
         let (allowed, limit) = self.patience.next();
         let mut waited = Duration::ZERO;
         session.pump(&mut |got| book.take(got, out))?;
@@ -218,7 +228,7 @@ impl Nvdec {
 }
 
 /// A session of a device for the first coding that it knows.
-fn begin(mut device: Box<dyn Device>, known: &[u32]) -> Result<Session, Fault> {
+fn begin(mut device: Box<dyn Device>, known: &[u32], one_reference: bool) -> Result<Session, Fault> {
     let codings = device.codings();
     // A device that lists nothing says at the next call whether it takes the coding.
     let Some(coding) = known.iter().copied().rfind(|coding| codings.is_empty() || codings.contains(coding)) else {
@@ -226,7 +236,7 @@ fn begin(mut device: Box<dyn Device>, known: &[u32]) -> Result<Session, Fault> {
         return Err(unfit(device.name(), &codings, &wanted.join(" or ")));
     };
     tracing::info!("decode: {}", device.name());
-    Session::open(device, coding)
+    Session::open(device, coding, one_reference)
 }
 
 impl Book {
@@ -285,13 +295,14 @@ impl Decoder for Nvdec {
                 return Err(error);
             }
         };
-        if lost > 0 && self.ready {
-            self.close(out);
-        }
         let Some(head) = head else {
+            self.close(out);
             out(Outcome::Lost { unit: number, reason: GapReason::NoReference });
             return Ok(());
         };
+        if lost > 0 || head.begins == Begins::Clean && head.one_reference != self.one_reference {
+            self.close(out);
+        }
         let room = self.session.as_ref().map_or(usize::MAX, Session::coded_bytes);
         let whole = self.is_whole(&head, lost);
         if !whole || unit.data.len() > room {
@@ -311,11 +322,18 @@ impl Decoder for Nvdec {
         let entry = InFlight { unit: number, presentation: unit.presentation, colour, referred, passed: 0 };
         let result = self.run(&unit.data, entry, out);
         if let Err(fault) = result {
-            // Its own outcome is this error.
-            self.book.in_flight.retain(|other| other.unit != number);
+            let open = self.book.in_flight.iter().position(|other| other.unit == number);
+            if let Some(at) = open {
+                // Its own outcome is this error.
+                self.book.in_flight.remove(at);
+            }
             self.session = None;
             self.close(out);
-            return Err(failed(&fault));
+            if open.is_some() {
+                return Err(failed(&fault));
+            }
+            tracing::warn!("{}", failed(&fault));
+            return Ok(());
         }
         if self.book.damaged {
             self.close(out);

@@ -21,6 +21,8 @@ pub(super) struct Sps {
     pub(super) id: u32,
     pub(super) log2_max_frame_num: u32,
     pub(super) poc_type: u32,
+    /// How many pictures a picture may refer to.
+    pub(super) references: u32,
     pub(super) gaps_allowed: bool,
     pub(super) frames_only: bool,
     /// Coded rows and columns left out of the picture on the left and at the top, pixels.
@@ -51,7 +53,7 @@ impl Sps {
         let log2_max_frame_num = bits.ue()?.checked_add(4)?;
         let poc_type = bits.ue()?;
         skip_order(bits, poc_type)?;
-        bits.ue()?;
+        let references = bits.ue()?;
         let gaps_allowed = bits.flag()?;
         let (columns, map_units) = (bits.ue()?.checked_add(1)?, bits.ue()?.checked_add(1)?);
         let frames_only = bits.flag()?;
@@ -74,7 +76,18 @@ impl Sps {
         if log2_max_frame_num > 16 {
             return Some(Err(DecodeError::corrupt(H264, "a field of the sequence parameter set is out of range")));
         }
-        Some(Ok(Self { id, log2_max_frame_num, poc_type, gaps_allowed, frames_only, crop, size, colour, reorder }))
+        Some(Ok(Self {
+            id,
+            log2_max_frame_num,
+            poc_type,
+            references,
+            gaps_allowed,
+            frames_only,
+            crop,
+            size,
+            colour,
+            reorder,
+        }))
     }
 }
 

@@ -43,7 +43,7 @@ impl BuiltIn {
             agree(&model, id, &output.name, &output.shape).map_err(wrong)?;
             outputs.push(id);
             let values = vec![0.0; output.shape.iter().product()];
-            heads.push(Head { name: output.name.clone(), shape: output.shape, values });
+            heads.push(Head { name: output.name.clone(), shape: output.shape, values: values.into() });
         }
         let pool = Arc::new(ThreadPool::with_num_threads(threads));
         let options = RunOptions::default().with_thread_pool(Some(pool));

@@ -1,6 +1,11 @@
-//! ONNX Runtime on the CPU, opened at run time where its library is found. Several times faster than the built-in engine.
+//! ONNX Runtime, opened at run time where its library is found: on the CPU, several times faster than the built-in engine, or on a GPU.
+
+mod providers;
+
+pub use providers::Wanted;
 
 use super::{Engine, Head, Heads, InferError, check_heads};
+use crate::config::providers::{Provider, said};
 use crate::model::{Contract, Precision, Weights};
 use ort::environment::Environment;
 use ort::session::Session;
@@ -34,25 +39,37 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Opens the library (`None`: the first found in the usual places) and loads the weights.
+    /// Opens the library (`None`: the first found in the usual places) and loads the weights for the providers that are wanted: on
+    /// others nothing runs.
     pub fn open(
         contract: &Contract,
         weights: &Weights,
         threads: usize,
         library: Option<&Path>,
+        wanted: Wanted<'_>,
     ) -> Result<Self, InferError> {
         contract.check_graph(weights)?;
-        let environment = environment(library)?;
+        let (environment, file) = environment(library)?;
+        providers::checked(wanted, &file)?;
         let wrong = |what: String| InferError::Model { file: contract.folder.join(&weights.name), what };
-        let session = session(&environment, weights, threads)
-            .map_err(|what| wrong(format!("ONNX Runtime does not take it: {what}; export the model again")))?;
+        let refused = |what: String| {
+            let advice = providers::advice(wanted, &what);
+            wrong(format!("ONNX Runtime does not take it: {what}; {advice}"))
+        };
+        let builder = Session::builder(&environment).map_err(|error| refused(error.to_string()))?;
+        let builder = builder.with_intra_threads(threads).map_err(|error| refused(error.to_string()))?;
+        let mut builder = providers::registered(builder, wanted, weights.precision)?;
+        let session = builder.commit_from_memory(&weights.bytes).map_err(|error| refused(error.to_string()))?;
+        if wanted.providers != [Provider::Cpu] {
+            tracing::info!("ONNX Runtime runs {} on {}", weights.name, said(wanted.providers));
+        }
         let written = &contract.written;
         named(session.inputs().iter().map(ort::value::Outlet::name), &written.input.name, "input").map_err(wrong)?;
         let mut heads = Vec::new();
         for output in &written.outputs {
             named(session.outputs().iter().map(ort::value::Outlet::name), &output.name, "output").map_err(wrong)?;
             let values = vec![0.0; output.shape.iter().product()];
-            heads.push(Head { name: output.name.clone(), shape: output.shape, values });
+            heads.push(Head { name: output.name.clone(), shape: output.shape, values: values.into() });
         }
         let input_shape = [1, 3, written.input.height as usize, written.input.width as usize];
         Ok(Self {
@@ -93,12 +110,6 @@ impl Engine for OnnxRuntime {
     }
 }
 
-fn session(environment: &Environment, weights: &Weights, threads: usize) -> Result<Session, String> {
-    let builder = Session::builder(environment).map_err(|error| error.to_string())?;
-    let mut builder = builder.with_intra_threads(threads).map_err(|error| error.to_string())?;
-    builder.commit_from_memory(&weights.bytes).map_err(|error| error.to_string())
-}
-
 fn named<'n>(mut got: impl Iterator<Item = &'n str> + Clone, name: &str, what: &str) -> Result<(), String> {
     if got.clone().any(|got| got == name) {
         return Ok(());
@@ -108,8 +119,8 @@ fn named<'n>(mut got: impl Iterator<Item = &'n str> + Clone, name: &str, what: &
     Err(format!("has no {what} {name:?}, which model.toml names; got {all}; export the model again"))
 }
 
-/// The process's environment, made with the first library that is asked for.
-fn environment(library: Option<&Path>) -> Result<Environment, InferError> {
+/// The process's environment, made with the first library that is asked for, and that library's file.
+fn environment(library: Option<&Path>) -> Result<(Environment, PathBuf), InferError> {
     let missing = |what: String| InferError::Library { engine: NAME, what };
     let file = match library {
         // The loader takes a relative path as relative to the program's file; people mean the current folder.
@@ -121,7 +132,7 @@ fn environment(library: Option<&Path>) -> Result<Environment, InferError> {
     }
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     match &*opened {
-        Some((first, environment)) if *first == file => Ok(environment.clone()),
+        Some((first, environment)) if *first == file => Ok((environment.clone(), file)),
         Some((first, _)) => Err(missing(format!(
             "{} was asked for, but {} is open; one a process is allowed",
             file.display(),
@@ -134,8 +145,8 @@ fn environment(library: Option<&Path>) -> Result<Environment, InferError> {
                 .with_telemetry(false)
                 .build()
                 .map_err(|error| missing(format!("{}: {error}; {HOW_TO_GET_IT}", file.display())))?;
-            *opened = Some((file, environment.clone()));
-            Ok(environment)
+            *opened = Some((file.clone(), environment.clone()));
+            Ok((environment, file))
         }
     }
 }
@@ -163,11 +174,15 @@ fn libraries(folder: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
+    fn cpu() -> Wanted<'static> {
+        Wanted { providers: &[Provider::Cpu], engine_cache: Path::new("/nonexistent") }
+    }
+
     #[test]
     fn a_library_that_is_not_there_says_how_to_get_it() {
         let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
         let file = Path::new("/nonexistent/libonnxruntime.so.1");
-        let error = OnnxRuntime::open(&contract, &contract.weights[0], 1, Some(file))
+        let error = OnnxRuntime::open(&contract, &contract.weights[0], 1, Some(file), cpu())
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default();
@@ -184,7 +199,7 @@ mod tests {
         let file = folder.path().join("libonnxruntime.so");
         std::fs::write(&file, b"not a library").expect("written");
         let contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
-        let opened = OnnxRuntime::open(&contract, &contract.weights[0], 1, Some(&file));
+        let opened = OnnxRuntime::open(&contract, &contract.weights[0], 1, Some(&file), cpu());
         assert!(matches!(opened, Err(InferError::Library { .. })));
     }
 }

@@ -3,16 +3,22 @@
 pub mod cache;
 #[cfg(feature = "tensorrt")]
 mod ffi;
+#[cfg(feature = "tensorrt")]
+pub use ffi::GpuInput;
 pub mod library;
+pub mod picture;
 mod progress;
+mod seeing;
 
 pub use progress::Pace;
 
 use super::{Engine, Head, Heads, InferError};
-use crate::handover::{Slot, Taken};
+use crate::handover::{Frame, Slot, Taken};
 use crate::model::{Contract, Precision, Weights};
+use crate::space::{Letterbox, Window};
 use cache::{Found, Place};
 use library::{BuildOptions, Fault, Library, Session, Step, Tensor};
+use picture::Pictures;
 use progress::{Progress, Tick};
 use std::fs::File;
 use std::io;
@@ -35,6 +41,8 @@ pub struct Settings<'a> {
     pub cache: &'a Path,
     /// FP16 where it is faster than the file's own numbers.
     pub fp16: bool,
+    /// The GPU makes the input from frames that it can read; else it takes numbers alone.
+    pub pictures: bool,
     /// The DLA core that takes the layers that it can; `None`: the GPU alone.
     pub dla: Option<u32>,
     /// How a build is spoken of.
@@ -49,6 +57,8 @@ pub struct TensorRt {
     /// The session's index of each head.
     outputs: Vec<usize>,
     heads: Heads,
+    /// Nothing where it takes numbers alone.
+    pictures: Option<Pictures>,
     ground: String,
     gpu_ms: f32,
 }
@@ -78,8 +88,13 @@ impl TensorRt {
         let mut session = opening.session()?;
         let (input, outputs) = bound(session.tensors(), contract).map_err(|what| opening.wrong(what))?;
         session.start().map_err(|fault| opening.explained(fault))?;
-        let heads = contract.written.outputs.iter().map(|output| {
-            let values = vec![0.0; output.shape.iter().product()];
+        let pictures = match settings.pictures {
+            true => Some(seeing::opened(session.as_mut(), input, contract)?),
+            false => None,
+        };
+        let heads = contract.written.outputs.iter().zip(&outputs).map(|(output, tensor)| {
+            let count = output.shape.iter().product();
+            let values = session.lend(*tensor, count).unwrap_or_else(|| vec![0.0; count].into());
             Head { name: output.name.clone(), shape: output.shape, values }
         });
         let heads = Heads(heads.collect());
@@ -89,9 +104,19 @@ impl TensorRt {
             input,
             outputs,
             heads,
+            pictures,
             ground: library.about().words(),
             gpu_ms: 0.0,
         })
+    }
+
+    /// A run on the input as it is.
+    fn through(&mut self) -> Result<&Heads, InferError> {
+        self.gpu_ms = self.session.run().map_err(failed)?;
+        for (head, tensor) in self.heads.0.iter_mut().zip(&self.outputs).filter(|(head, _)| !head.values.are_lent()) {
+            self.session.take(*tensor, &mut head.values).map_err(failed)?;
+        }
+        Ok(&self.heads)
     }
 }
 
@@ -113,14 +138,25 @@ impl Engine for TensorRt {
     }
 
     fn run(&mut self, input: &[f32]) -> Result<&Heads, InferError> {
-        let failed = |fault: Fault| InferError::Run { engine: NAME, what: fault.to_string() };
         self.session.put(self.input, input).map_err(failed)?;
-        self.gpu_ms = self.session.run().map_err(failed)?;
-        for (head, tensor) in self.heads.0.iter_mut().zip(&self.outputs) {
-            self.session.take(*tensor, &mut head.values).map_err(failed)?;
-        }
-        Ok(&self.heads)
+        self.through()
     }
+
+    fn see(&mut self, frame: &Frame, window: Window) -> Result<Option<Letterbox>, InferError> {
+        let Some((picture, letterbox)) = self.pictures.and_then(|pictures| pictures.of(frame, window)) else {
+            return Ok(None);
+        };
+        self.session.put_picture(self.input, &picture).map_err(failed)?;
+        Ok(Some(letterbox))
+    }
+
+    fn run_seen(&mut self) -> Result<&Heads, InferError> {
+        self.through()
+    }
+}
+
+fn failed(fault: Fault) -> InferError {
+    InferError::Run { engine: NAME, what: fault.to_string() }
 }
 
 #[cfg(feature = "tensorrt")]

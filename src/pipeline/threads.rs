@@ -118,9 +118,10 @@ fn report(net: &NetHandle, state: &SourceState) {
     match state {
         // A further attempt is part of the state before it.
         SourceState::Connecting => {}
-        SourceState::Live { codec, size } => {
+        SourceState::Live { codec, size, device } => {
             let size = size.map(|size| format!(" {}x{}", size.width, size.height)).unwrap_or_default();
-            net.set_camera_state(CameraState::Live, &format!("{codec:?}{size}"));
+            let device = device.as_ref().map(|device| format!(", {device}")).unwrap_or_default();
+            net.set_camera_state(CameraState::Live, &format!("{codec}{size}{device}"));
         }
         SourceState::Retrying { error, .. } => net.set_camera_state(CameraState::Retrying, &error.to_string()),
     }

@@ -7,13 +7,13 @@ use crate::crop::Cropper;
 use crate::handover::{
     Delivery, Event, Frame, GapReason, Gaps, MAX_ANIMALS, PictureSize, Poses, Scene, Settled, State, Steps,
 };
-use crate::infer::{self, Engine};
+use crate::infer::{self, Engine, InferError};
 use crate::ledger::Ledger;
 use crate::model::{Contract, Followed, Precision};
 use crate::paint::Paint;
 use crate::pose::PoseReader;
 use crate::preprocess::Preprocessor;
-use crate::space::Letterbox;
+use crate::space::{Letterbox, Window};
 use crate::stamp::Clock;
 use crate::track::{Contacts, Settler, Tracker};
 use crate::zones::Zones;
@@ -89,6 +89,8 @@ pub struct Tracking {
     preprocessor: Preprocessor,
     input: Vec<f32>,
     engine: Box<dyn Engine>,
+    /// The engine filled its input itself, from the frame.
+    seen: bool,
     reader: PoseReader,
     /// What the model and the paint said of the frame taken last.
     poses: Poses,
@@ -135,6 +137,7 @@ impl Tracking {
             preprocessor: Preprocessor::new(contract),
             input: vec![0.0; contract.input_len()],
             engine,
+            seen: false,
             reader: PoseReader::new(contract)?,
             poses: Poses::new(),
             paint: Paint::new(contract),
@@ -175,9 +178,13 @@ impl Tracking {
         let mut steps = Steps { decoded: frame.decoded, taken: self.clock.monotonic(), ..Steps::default() };
         let mut gaps = std::mem::take(&mut self.failed);
         gaps.extend(&frame.gaps);
-        let letterbox = self.look(&frame, !gaps.is_empty());
+        let looked = self.look(&frame, !gaps.is_empty());
         steps.preprocessed = self.clock.monotonic();
-        let heads = match self.engine.run(&self.input) {
+        let heads = looked.and_then(|letterbox| {
+            let heads = if self.seen { self.engine.run_seen() } else { self.engine.run(&self.input) };
+            heads.map(|heads| (heads, letterbox))
+        });
+        let (heads, letterbox) = match heads {
             Ok(heads) => heads,
             Err(error) => {
                 tracing::error!(frame = frame.stamp.frame, "{error}");
@@ -236,19 +243,24 @@ impl Tracking {
     }
 
     /// Fills the model's input with the frame or a window of it, and counts which. `missed`: frames are missing before it.
-    fn look(&mut self, frame: &Frame, missed: bool) -> Letterbox {
+    fn look(&mut self, frame: &Frame, missed: bool) -> Result<Letterbox, InferError> {
         let PictureSize { width, height } = frame.size();
         let counters = &self.ledger.counters;
-        match self.cropper.next((width, height), missed) {
-            Some(window) => {
-                counters.frames_cropped.one();
-                self.preprocessor.fill_window(frame, window, &mut self.input)
-            }
-            None => {
-                counters.frames_whole.one();
-                self.preprocessor.fill(frame, &mut self.input)
-            }
+        let window = self.cropper.next((width, height), missed);
+        if window.is_some() {
+            counters.frames_cropped.one();
+        } else {
+            counters.frames_whole.one();
         }
+        let window = window.unwrap_or_else(|| Window::whole((width, height)));
+        let seen = self.engine.see(frame, window)?;
+        self.seen = seen.is_some();
+        Ok(seen.unwrap_or_else(|| self.preprocessor.fill_window(frame, window, &mut self.input)))
+    }
+
+    /// What filled the model's input from the last frame.
+    pub fn preprocessed_by(&self) -> &'static str {
+        if self.seen { "GPU" } else { "CPU" }
     }
 
     /// Where what became of the coats can be read while the line runs.

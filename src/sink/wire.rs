@@ -120,6 +120,7 @@ fn millis(nanos: i64) -> f64 {
 fn clock_word(clock: CaptureClock) -> &'static str {
     match clock {
         CaptureClock::SenderReport => "sender-report",
+        CaptureClock::Kernel => "kernel",
         CaptureClock::Arrival => "arrival",
         CaptureClock::Recording => "recording",
     }

@@ -42,14 +42,14 @@ pub fn kind(codec: Codec, nal: &[u8]) -> Option<NalKind> {
             39 | 41..=44 | 48..=55 => NalKind::Prefix,
             _ => NalKind::Other,
         },
-        Codec::Jpeg | Codec::Png => return None,
+        Codec::Jpeg | Codec::Png | Codec::Raw(_) => return None,
     })
 }
 
 /// Whether decoding can start at this access unit. A JPEG or PNG always is a key picture.
 pub fn is_key(codec: Codec, unit: &[u8]) -> bool {
     match codec {
-        Codec::Jpeg | Codec::Png => true,
+        Codec::Jpeg | Codec::Png | Codec::Raw(_) => true,
         Codec::H264 | Codec::H265 => nals(unit).any(|nal| kind(codec, nal) == Some(NalKind::KeySlice)),
     }
 }

@@ -4,7 +4,7 @@ use super::clock::{Arrival, CaptureTimes};
 use super::error::SourceError;
 use super::fault::{Step, check_address, fault, first_line};
 use super::{SourceState, annexb};
-use crate::config::Camera;
+use crate::config::NetworkCamera;
 use crate::handover::{AccessUnit, Codec, PictureSize};
 use crate::ledger::Ledger;
 use crate::stamp::{Clock, Stamp, WallTime};
@@ -43,7 +43,9 @@ impl Carrier {
 /// One attempt: what to connect to and how.
 #[derive(Clone)]
 pub(super) struct Attempt<'a> {
-    pub(super) camera: &'a Camera,
+    pub(super) camera: &'a NetworkCamera,
+    /// No picture for this long ends it.
+    pub(super) stall: Duration,
     /// The address as it may be shown.
     pub(super) shown: &'a str,
     pub(super) carrier: Carrier,
@@ -161,7 +163,7 @@ fn choose(session: &Session<Described>, shown: &str) -> Result<(usize, Codec), S
 impl Opened {
     /// Hands out access units until the stream ends, stalls or yields nothing but errors.
     async fn pump(mut self, attempt: &Attempt<'_>, outlet: &mut Outlet<'_>) -> SourceError {
-        let stall = attempt.camera.stall;
+        let stall = attempt.stall;
         let mut progress = Progress::new(&self);
         let mut deadline = Instant::now() + stall;
         loop {
@@ -208,7 +210,7 @@ impl Opened {
         let size = self.size();
         if progress.restart || size != progress.size {
             progress.size = size;
-            (outlet.state)(SourceState::Live { codec: self.codec, size });
+            (outlet.state)(SourceState::Live { codec: self.codec, size, device: None });
         }
         let (data, key) = self.whole(frame);
         let unit = AccessUnit {

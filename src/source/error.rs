@@ -1,5 +1,6 @@
 //! What can be wrong with a source of pictures, in words for the operator.
 
+use super::v4l2::DeviceError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ pub enum SourceError {
         cause: String,
     },
     /// Nothing came for too long.
-    #[error("camera {camera}: no picture for {} s; allowed are {} s; check the camera and the network", limit.as_secs_f32(), limit.as_secs_f32())]
+    #[error("camera {camera}: no picture for {} s; allowed are {} s; check the camera, its cable and the network", limit.as_secs_f32(), limit.as_secs_f32())]
     Stalled {
         /// The address, without login.
         camera: String,
@@ -137,6 +138,9 @@ pub enum SourceError {
         /// The last one, in the RTSP library's words.
         last: String,
     },
+    /// What a video device does wrong.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A recording or a picture cannot be read.
     #[error("{}: {cause}; a readable file or folder is needed; check the path and its permissions", path.display())]
     Unreadable {
@@ -161,6 +165,7 @@ impl SourceError {
     /// What follows from this error.
     pub fn fate(&self) -> Fate {
         match self {
+            Self::Device(error) => error.fate(),
             Self::Address { .. }
             | Self::LoginRefused { .. }
             | Self::LoginMissing { .. }

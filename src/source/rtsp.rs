@@ -1,41 +1,18 @@
 //! A camera for ever: connects, and connects again after every error, until it is told to stop.
 
+use super::SourceState;
 use super::connection::{Attempt, Carrier, Outlet, run_once};
 use super::error::{SourceError, shown};
-use crate::config::{Camera, Transport};
-use crate::handover::{AccessUnit, Codec, PictureSize};
+use super::retry::{Backoff, Log, stopped};
+use crate::config::{NetworkCamera, Patience, Transport};
+use crate::handover::AccessUnit;
 use crate::ledger::Ledger;
 use crate::stamp::Clock;
 use retina::client::SessionGroup;
-use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
-
-/// Pause after the first failure; doubled with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-/// What the source is doing, for the status topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceState {
-    /// A connection is being made.
-    Connecting,
-    /// Access units arrive. Told with the first of each connection, and when the size of the picture changes.
-    Live {
-        /// How they are coded.
-        codec: Codec,
-        /// Size of the picture; `None` when the stream does not say.
-        size: Option<PictureSize>,
-    },
-    /// The connection ended or could not be made.
-    Retrying {
-        /// Why.
-        error: SourceError,
-        /// How long until the next attempt.
-        pause: Duration,
-    },
-}
 
 /// How long the camera may take for things whose limit is not the operator's to set.
 #[derive(Clone, Copy, Debug)]
@@ -52,25 +29,22 @@ impl Default for Limits {
     }
 }
 
-/// Receives from `camera` until `stop` turns true (or its sender is gone), retrying for ever.
-///
-/// `emit` gets every access unit, numbered from 0 by one counter over all connections; `state` hears each change. Both are
-/// called on this task and must not block. A caller that wants configuration errors to be final sends `stop` when `state`
-/// hears of one (see [`SourceError::fate`]) before the source was ever live. Must run inside a tokio runtime with I/O and time.
-pub async fn run(
-    camera: &Camera,
+/// Receives from `camera` as [`super::run`] says.
+pub(super) async fn run(
+    camera: &NetworkCamera,
+    patience: Patience,
     clock: Clock,
     ledger: &Ledger,
     stop: watch::Receiver<bool>,
     emit: &mut dyn FnMut(AccessUnit),
     state: &mut dyn FnMut(SourceState),
 ) {
-    run_within(Limits::default(), camera, clock, ledger, stop, emit, state).await;
+    run_within(Limits::default(), (camera, patience), clock, ledger, stop, emit, state).await;
 }
 
 async fn run_within(
     limits: Limits,
-    camera: &Camera,
+    (camera, patience): (&NetworkCamera, Patience),
     clock: Clock,
     ledger: &Ledger,
     mut stop: watch::Receiver<bool>,
@@ -79,7 +53,7 @@ async fn run_within(
 ) {
     let shown = shown(&camera.url);
     let mut carriers = Carriers::new(camera.transport);
-    let mut backoff = Backoff::new(camera.backoff_max);
+    let mut backoff = Backoff::new(patience.backoff_max);
     let mut log = Log::default();
     let mut next_frame = 0;
     loop {
@@ -94,6 +68,7 @@ async fn run_within(
         let mut outlet = Outlet { clock, ledger, next_frame, emit: &mut *emit, state: &mut tell };
         let attempt = Attempt {
             camera,
+            stall: patience.stall,
             shown: &shown,
             carrier: carriers.current,
             step_limit: limits.step,
@@ -128,33 +103,6 @@ async fn run_within(
             () = stopped(&mut stop) => return,
             _ = async { tokio::join!(sleep(pause), goodbye) } => {}
         }
-    }
-}
-
-/// Ends when the flag is true, or when nobody is left who could set it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Pauses that double up to a limit, and start anew after a connection that lived for longer than the pause before it.
-#[derive(Debug)]
-struct Backoff {
-    next: Duration,
-    max: Duration,
-}
-
-impl Backoff {
-    fn new(max: Duration) -> Self {
-        Self { next: FIRST_PAUSE.min(max), max }
-    }
-
-    fn pause(&mut self, lived: Duration) -> Duration {
-        if lived > self.next {
-            self.next = FIRST_PAUSE.min(self.max);
-        }
-        let pause = self.next;
-        self.next = pause.saturating_mul(2).min(self.max);
-        pause
     }
 }
 
@@ -195,31 +143,6 @@ impl Carriers {
             self.current = Carrier::Tcp;
         }
         Some(error)
-    }
-}
-
-/// Tells the log about changes only: a camera that is away for a night costs a line, not ten thousand.
-#[derive(Debug, Default)]
-struct Log {
-    last_failure: Option<Discriminant<SourceError>>,
-}
-
-impl Log {
-    fn live(&mut self, camera: &str, news: &SourceState) {
-        if let SourceState::Live { codec, size } = news {
-            self.last_failure = None;
-            let size = size.map_or("of unknown size".to_owned(), |size| format!("{}x{}", size.width, size.height));
-            tracing::info!(camera, "camera is live: {codec:?} {size}");
-        }
-    }
-
-    fn failed(&mut self, error: &SourceError, pause: Duration) {
-        let kind = discriminant(error);
-        if self.last_failure.replace(kind) == Some(kind) {
-            tracing::debug!(%error, ?pause, "camera is still away");
-        } else {
-            tracing::warn!("{error}; trying again, the next time in {} s", pause.as_secs_f32());
-        }
     }
 }
 

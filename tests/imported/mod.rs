@@ -28,7 +28,7 @@ pub fn heads(folder: &Path, contract: &Contract) -> Heads {
         let values: Vec<f32> =
             file("i8").map(hundredths).or_else(|| file("f32").map(floats)).unwrap_or_else(|| panic!("{folder:?}"));
         assert_eq!(values.len(), output.shape.iter().product::<usize>(), "{folder:?}: {}", output.name);
-        Head { name: output.name.clone(), shape: output.shape, values }
+        Head { name: output.name.clone(), shape: output.shape, values: values.into() }
     };
     Heads(contract.written.outputs.iter().map(head).collect())
 }

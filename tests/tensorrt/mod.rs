@@ -52,7 +52,7 @@ impl StandIn {
     /// The engine of the model's first file, built or read from `cache`.
     pub fn open(&self, contract: &Contract, cache: &Path, told: &dyn Fn(&str)) -> Result<TensorRt, InferError> {
         let pace = Pace { tick: Duration::from_millis(10), still_ticks: u32::MAX };
-        let settings = Settings { folder: None, cache, fp16: true, dla: None, pace };
+        let settings = Settings { folder: None, cache, fp16: true, pictures: false, dla: None, pace };
         TensorRt::on(self, contract, &contract.weights[0], settings, told)
     }
 }

@@ -11,9 +11,29 @@ const UNKNOWN: &str = "unknown";
 /// Most of a file that is read; the package list of a Jetson has 3 MB.
 const FILE_MAX_BYTES: u64 = 64 << 20;
 
+/// One thing that a machine may say of itself.
+#[derive(Debug)]
+struct Fact {
+    /// In the table.
+    what: &'static str,
+    /// In JSON.
+    key: &'static str,
+    said: Option<String>,
+}
+
+impl Fact {
+    fn new(what: &'static str, key: &'static str, said: Option<String>) -> Self {
+        Self { what, key, said: said.filter(|said| !said.is_empty()) }
+    }
+
+    fn words(&self) -> &str {
+        self.said.as_deref().unwrap_or(UNKNOWN)
+    }
+}
+
 /// The machine, its settings, and its heat around the run.
 pub(super) struct Board {
-    facts: Vec<(&'static str, String)>,
+    facts: Vec<Fact>,
     cold: BoardMessage,
     hot: BoardMessage,
 }
@@ -27,17 +47,18 @@ impl Board {
     /// The machine after the run; `engine` is what the engine says of the ground that it runs on.
     pub(super) fn after(cold: BoardMessage, engine: Option<String>) -> Self {
         let mut facts = facts(Path::new("/"), &|program, argument| asked(program, argument));
-        facts.push(("engine's ground", engine.unwrap_or_else(|| UNKNOWN.to_owned())));
+        facts.push(Fact::new("engine runs on", "engine_runs_on", engine));
         Self { facts, cold, hot: board::reading() }
     }
 
     /// For hardware.md: the machine, then the steps (name, median and p99 in milliseconds).
     pub(super) fn markdown(&self, engine: &str, steps: &[(&str, f64, f64)], frames_per_second: f64) -> String {
-        let name = self.facts.first().map_or(UNKNOWN, |(_, name)| name.as_str());
+        // The board's name, or the processor's.
+        let name = self.facts.iter().find_map(|fact| fact.said.as_deref()).unwrap_or(UNKNOWN);
         let mut text =
-            format!("### {name}, arenad {}\n\n| what | this machine |\n|---|---|\n", env!("CARGO_PKG_VERSION"));
-        for (what, said) in &self.facts {
-            text.push_str(&format!("| {what} | {} |\n", cell(said)));
+            format!("### {}, arenad {}\n\n| what | this machine |\n|---|---|\n", cell(name), env!("CARGO_PKG_VERSION"));
+        for fact in &self.facts {
+            text.push_str(&format!("| {} | {} |\n", fact.what, cell(fact.words())));
         }
         let heat =
             |board: &BoardMessage| list(board.temperatures_c.iter().map(|(name, value)| format!("{name} {value:.0}")));
@@ -66,7 +87,7 @@ impl Board {
     /// The same for programs.
     pub(super) fn json(&self) -> serde_json::Value {
         let mut all: serde_json::Map<_, _> =
-            self.facts.iter().map(|(what, said)| (what.replace([' ', '\''], "_"), said.as_str().into())).collect();
+            self.facts.iter().map(|fact| (fact.key.to_owned(), serde_json::json!(fact.said))).collect();
         all.insert("before".to_owned(), serde_json::json!(self.cold));
         all.insert("after".to_owned(), serde_json::json!(self.hot));
         all.into()
@@ -74,27 +95,27 @@ impl Board {
 }
 
 /// Everything that the files below `root` and the programs say. `ask` runs a program with one argument.
-fn facts(root: &Path, ask: &dyn Fn(&str, &str) -> Option<String>) -> Vec<(&'static str, String)> {
+fn facts(root: &Path, ask: &dyn Fn(&str, &str) -> Option<String>) -> Vec<Fact> {
     let text = |file: &str| read(&root.join(file));
     let board = text("proc/device-tree/model").map(|model| model.trim_end_matches('\0').trim().to_owned());
     let system =
         text("etc/os-release").and_then(|text| valued(&text, "PRETTY_NAME=")).map(|name| name.replace('"', ""));
     let kernel = text("proc/sys/kernel/osrelease").map(|kernel| format!("Linux {}", kernel.trim()));
     let mode = ask("nvpmodel", "-q").map(|said| said.split_whitespace().collect::<Vec<_>>().join(" "));
-    let all = [
-        ("board", board),
-        ("processor", processor(&text("proc/cpuinfo").unwrap_or_default())),
-        ("system", system),
-        ("kernel", kernel),
-        ("Jetson Linux", text("etc/nv_tegra_release").and_then(|text| tegra(&text))),
-        ("JetPack", text("var/lib/dpkg/status").and_then(|text| package(&text, "nvidia-jetpack"))),
-        ("power mode", mode),
-        ("CPU clocks now and at most, MHz", clocks(&root.join("sys/devices/system/cpu"), "cpufreq/scaling_", 1000)),
-        ("GPU clocks now and at most, MHz", clocks(&root.join("sys/class/devfreq"), "", 1_000_000)),
-    ];
-    all.into_iter()
-        .map(|(what, said)| (what, said.filter(|said| !said.is_empty()).unwrap_or_else(|| UNKNOWN.to_owned())))
-        .collect()
+    let cpus = clocks(&root.join("sys/devices/system/cpu"), "cpufreq/scaling_", 1000);
+    let gpus = clocks(&root.join("sys/class/devfreq"), "", 1_000_000);
+    let packages = text("var/lib/dpkg/status");
+    vec![
+        Fact::new("board", "board", board),
+        Fact::new("processor", "processor", processor(&text("proc/cpuinfo").unwrap_or_default())),
+        Fact::new("system", "system", system),
+        Fact::new("kernel", "kernel", kernel),
+        Fact::new("Jetson Linux", "jetson_linux", text("etc/nv_tegra_release").and_then(|text| tegra(&text))),
+        Fact::new("JetPack", "jetpack", packages.and_then(|text| package(&text, "nvidia-jetpack"))),
+        Fact::new("power mode", "power_mode", mode),
+        Fact::new("CPU clocks now and at most, MHz", "cpu_clocks_mhz", cpus),
+        Fact::new("GPU clocks now and at most, MHz", "gpu_clocks_mhz", gpus),
+    ]
 }
 
 /// What a program of this machine prints; nothing where it is not there or fails.
@@ -156,11 +177,15 @@ fn clocks(parent: &Path, prefix: &str, divisor: u64) -> Option<String> {
             said.push((name, now, most));
         }
     }
-    Some(list(said.into_iter().map(|(name, now, most)| format!("{name} {now} of {most}"))))
+    Some(joined(said.into_iter().map(|(name, now, most)| format!("{name} {now} of {most}"))))
+}
+
+fn joined(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn list(words: impl Iterator<Item = String>) -> String {
-    let all = words.collect::<Vec<_>>().join(", ");
+    let all = joined(words);
     if all.is_empty() { UNKNOWN.to_owned() } else { all }
 }
 
@@ -199,7 +224,7 @@ mod tests {
             std::fs::write(file, text).expect("written");
         }
         let ask = |program: &str, _: &str| (program == "nvpmodel").then(|| "NV Power Mode: 15W\n0\n".to_owned());
-        let said: Vec<_> = facts(root.path(), &ask).into_iter().map(|(_, said)| said).collect();
+        let said: Vec<_> = facts(root.path(), &ask).into_iter().map(|fact| fact.said.unwrap_or_default()).collect();
         assert_eq!(
             said,
             [
@@ -220,11 +245,11 @@ mod tests {
     fn what_a_machine_does_not_say_is_unknown_and_its_words_stay_in_their_cell() {
         let root = tempfile::tempdir().expect("a folder");
         let mut facts = facts(root.path(), &|_, _| None);
-        assert!(facts.iter().all(|(_, said)| said == UNKNOWN), "{facts:?}");
-        facts[0].1 = "a\nb | c".to_owned();
+        assert!(facts.iter().all(|fact| fact.words() == UNKNOWN), "{facts:?}");
+        facts[0].said = Some("a\nb | c".to_owned());
         let board = Board { facts, cold: BoardMessage::default(), hot: BoardMessage::default() };
         let text = board.markdown("none fp32", &[("infer", 1.25, 2.5)], 30.0);
         assert!(text.contains("| board | a b / c |\n") && text.contains("| infer | 1.250 | 2.500 |\n"), "{text}");
-        assert_eq!(board.json()["power_mode"], UNKNOWN);
+        assert_eq!(board.json()["power_mode"], serde_json::Value::Null);
     }
 }

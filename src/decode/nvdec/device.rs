@@ -1,4 +1,5 @@
 //! The seam to a V4L2 memory-to-memory decoder: what the state machine asks of a device, and the formats of its pictures.
+#![cfg_attr(not(any(feature = "nvdec", test)), allow(dead_code, reason = "only a device makes some of these"))]
 
 use super::super::{MOST_PIXELS, SIDES};
 use crate::handover::PixelFormat;
@@ -99,8 +100,9 @@ pub(super) trait Device: Send {
     fn name(&self) -> &str;
     /// The codings that it takes.
     fn codings(&mut self) -> Vec<u32>;
-    /// Access units of this coding will come, of at most `bytes`; how large they may really be.
-    fn set_coding(&mut self, coding: u32, bytes: u32) -> Result<u32, Fault>;
+    /// Access units of this coding will come, of at most `bytes`; how large they may really be. With `one_reference` pictures are shown
+    /// in the order of decoding, and none need be held back.
+    fn set_coding(&mut self, coding: u32, bytes: u32, one_reference: bool) -> Result<u32, Fault>;
     /// The formats in which it can give the pictures of this stream.
     fn raw_formats(&mut self) -> Vec<u32>;
     /// The format of the pictures that will come.
@@ -279,6 +281,27 @@ mod tests {
             ),
         ] {
             assert_eq!(raw.check().expect_err(said).to_string(), said);
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn whatever_a_device_says_a_picture_is_whole_or_none(
+            code in 0usize..4, height: u32, strides: [u32; 3], rect: [u32; 4], narrow: bool, lengths in [0usize..9000, 0usize..9000, 0usize..9000],
+        ) {
+            // Half of them small enough to be believed.
+            let small = |number: u32| if narrow { number % 80 } else { number };
+            let [left, top, width, height_shown] = rect.map(small);
+            let visible = Rect { left, top, width, height: height_shown };
+            let raw = Raw { fourcc: READABLE[code].0, height: small(height), strides: strides.map(small), visible };
+            let memory = lengths.map(|length| vec![0u8; length]);
+            if raw.check().is_ok()
+                && let Some((_, planes)) = raw.cropped(raw.planes([&memory[0], &memory[1], &memory[2]]))
+            {
+                let (luma, stride) = planes[0];
+                proptest::prop_assert_eq!(luma.len(), (height_shown as usize - 1) * stride + width as usize);
+            }
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Head {
     /// The first slice is there.
     pub(super) first: bool,
     pub(super) slices: u32,
+    /// No picture refers to more than one other, so that none is shown out of the order of decoding.
+    pub(super) one_reference: bool,
 }
 
 /// Reads access units of one codec.
@@ -47,7 +49,7 @@ pub(super) fn coding(codec: Codec) -> Option<(&'static [u32], Box<dyn Reader>)> 
     match codec {
         Codec::H264 => Some((H264_CODES, Box::new(H264(ParameterSets::default())))),
         Codec::H265 => Some((H265_CODES, Box::new(H265Reader { colour: None, one_layer: false, refused: None }))),
-        Codec::Jpeg | Codec::Png => None,
+        Codec::Jpeg | Codec::Png | Codec::Raw(_) => None,
     }
 }
 
@@ -69,6 +71,7 @@ impl Reader for H264 {
                 colour: head.sps.colour,
                 first: head.first_mb == 0,
                 slices: head.slices,
+                one_reference: head.sps.references <= 1,
             }
         }))
     }
@@ -117,7 +120,9 @@ impl Reader for H265Reader {
             _ => Begins::No,
         };
         let (leading, referred) = (kind.is_rasl(), !(self.one_layer && kind.is_sub_layer_non_ref()));
-        Ok(self.colour.map(|colour| Head { begins, leading, referred, colour, first, slices }))
+        // Every stream states how many pictures wait for earlier ones, and devices go by it.
+        let one_reference = false;
+        Ok(self.colour.map(|colour| Head { begins, leading, referred, colour, first, slices, one_reference }))
     }
 }
 
@@ -127,7 +132,15 @@ pub(super) struct Unread;
 impl Reader for Unread {
     fn read(&mut self, _data: &[u8], key: bool) -> Result<Option<Head>, DecodeError> {
         let begins = if key { Begins::Clean } else { Begins::No };
-        Ok(Some(Head { begins, leading: false, referred: true, colour: Colour::default(), first: true, slices: 1 }))
+        Ok(Some(Head {
+            begins,
+            leading: false,
+            referred: true,
+            colour: Colour::default(),
+            first: true,
+            slices: 1,
+            one_reference: false,
+        }))
     }
 }
 
@@ -195,6 +208,12 @@ mod tests {
     fn a_refresh_in_steps_is_no_beginning() {
         let heads = heads("refresh.h264", Codec::H264);
         assert!(heads[1..].iter().all(|head| head.begins == Begins::No));
+    }
+
+    #[test]
+    fn streams_of_one_reference_are_told_apart() {
+        let one = |name: &str| heads(name, Codec::H264)[0].one_reference;
+        assert_eq!((one("p_refs4.h264"), one("b.h264"), one("refresh.h264")), (false, false, true));
     }
 
     #[test]

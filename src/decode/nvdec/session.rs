@@ -54,8 +54,8 @@ pub(super) struct Session {
 
 impl Session {
     /// Makes the device ready for access units of this coding.
-    pub(super) fn open(mut device: Box<dyn Device>, coding: u32) -> Result<Self, Fault> {
-        let bytes = device.set_coding(coding, CODED_BYTES)?;
+    pub(super) fn open(mut device: Box<dyn Device>, coding: u32, one_reference: bool) -> Result<Self, Fault> {
+        let bytes = device.set_coding(coding, CODED_BYTES, one_reference)?;
         let coded = device.request(Queue::Coded, CODED_BUFFERS)?;
         if coded == 0 {
             let got = "no buffers for access units".to_owned();

@@ -200,7 +200,7 @@ impl Device for StandIn {
         vec![CODING]
     }
 
-    fn set_coding(&mut self, _coding: u32, _bytes: u32) -> Result<u32, Fault> {
+    fn set_coding(&mut self, _coding: u32, _bytes: u32, _one_reference: bool) -> Result<u32, Fault> {
         self.state().called("coding").map(|()| 64)
     }
 

@@ -118,16 +118,16 @@ impl File {
         }
     }
 
-    /// A call about a buffer; with `planes`, a multi-planar one.
+    /// A call about a buffer; with `planes`, a multi-planar one of so many.
     pub(super) fn call_buffer(
         &self,
         call: &Call<Buffer>,
         buffer: &mut Buffer,
-        planes: Option<&mut [PlaneInfo; PLANES]>,
+        planes: Option<&mut [PlaneInfo]>,
     ) -> io::Result<()> {
         if let Some(planes) = planes {
             buffer.place = planes.as_mut_ptr() as u64;
-            buffer.length = PLANES as u32;
+            buffer.length = planes.len() as u32;
         }
         self.call(call, buffer)
     }

@@ -187,6 +187,20 @@ fn after_a_loss_the_device_forgets_and_a_key_picture_is_waited_for() {
 }
 
 #[test]
+fn an_access_unit_without_its_parameter_sets_ends_what_refers_to_it() {
+    struct Unset(Unread);
+    impl Reader for Unset {
+        fn read(&mut self, data: &[u8], key: bool) -> Result<Option<Head>, DecodeError> {
+            if data[0] == SWALLOWED { Ok(None) } else { self.0.read(data, key) }
+        }
+    }
+    let mut bench = Bench::new(|_| ());
+    bench.decoder.reader = Box::new(Unset(Unread));
+    let unset = Unit { kind: SWALLOWED, ..NEXT };
+    assert_eq!(bench.run([KEY, NEXT, unset, NEXT, KEY, NEXT]), "0 1 2? 3? 4 5");
+}
+
+#[test]
 fn a_key_picture_after_a_loss_is_shown() {
     let mut bench = Bench::new(|_| ());
     assert_eq!(bench.run([KEY, NEXT, Unit { lost: 3, ..KEY }, NEXT]), "0 1 2 3");
@@ -306,6 +320,19 @@ fn nv12_is_chosen_where_the_device_prefers_another_format() {
     };
     bench.decoder.decode(&unit, 0, see).expect("decoded");
     assert_eq!(formats, [(PixelFormat::Nv12, 64, 48)]);
+}
+
+#[test]
+fn stills_are_refused_and_never_decoded_elsewhere() {
+    let wanted = crate::config::Decoding { engine: crate::config::DecodeEngine::Nvdec, device: None };
+    let said = super::super::open(Codec::Jpeg, &wanted, None).err().map(|error| error.to_string());
+    assert_eq!(
+        said.as_deref(),
+        Some(
+            "nvdec: got Jpeg pictures; h264 and h265 are decoded by the device; set H.264 or H.265 in the camera, or [decode] \
+             engine = \"built-in\""
+        )
+    );
 }
 
 #[cfg(not(feature = "nvdec"))]

@@ -18,6 +18,8 @@ pub(super) const TARGET_COMPOSE: u32 = 0x0100;
 pub(super) const CONTROL_RAW_BUFFERS: u32 = 0x0098_0927;
 /// NVIDIA's: access units come in whole. Time stamps are carried in this mode alone.
 pub(super) const CONTROL_NV_PIECES: u32 = 0x0099_0900 + 515;
+/// NVIDIA's: no picture is held back; for streams whose pictures refer to one other at most.
+pub(super) const CONTROL_NV_NO_DELAY: u32 = 0x0099_0900 + 516;
 
 #[repr(C)]
 #[derive(Clone, Copy)]

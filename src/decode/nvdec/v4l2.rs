@@ -1,22 +1,15 @@
 //! A real V4L2 decoder as the state machine's device: single-planar or multi-planar, by the kernel or through libv4l2.
 //!
-//! NVIDIA's device file answers no call by itself: its decoder is a plugin of libv4l2, and its pictures lie in blocks (`surfaces`).
-//! That side was read in NVIDIA's headers and samples and has run on no board.
+//! NVIDIA's pictures lie in blocks (`surfaces`). Its side was read in NVIDIA's headers and samples and has run on no board.
 
 use super::device::{Device, Done, Fault, Queue, Raw, RawPlanes, Rect, Taken, characters, readable};
 use super::surfaces::Surfaces;
-use super::system::{Exported, File, Library, Mapping, PLANES, c_path, zeroed};
+use super::system::{Exported, File, Mapping, PLANES, zeroed};
 use super::uapi::*;
 use crate::handover::PixelFormat;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
 use std::time::Duration;
 
-/// Where NVIDIA's decoder is, by release.
-const USUAL: [&str; 2] = ["/dev/v4l2-nvdec", "/dev/nvhost-nvdec"];
-/// The kernel's number for V4L2 devices.
-const VIDEO_MAJOR: u64 = 81;
 /// Formats that are listed at most.
 const FORMATS_MAX: u32 = 64;
 const MICROS: u64 = 1_000_000;
@@ -39,7 +32,7 @@ struct Memory {
 }
 
 /// A device and its buffers.
-struct V4l2 {
+pub(super) struct V4l2 {
     // Before `file`: mappings go before the device is closed.
     coded: Vec<Memory>,
     raw: Vec<Memory>,
@@ -51,37 +44,6 @@ struct V4l2 {
     planar: bool,
 }
 
-/// Opens the device at `path`, or a Jetson's where it usually is.
-pub(super) fn open(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
-    let usual = USUAL.iter().map(Path::new).find(|path| path.exists());
-    let path = path.or(usual).ok_or_else(|| Fault::Missing {
-        what: format!("there is none of {}", USUAL.join(", ")),
-        remedy: "on a Jetson install nvidia-l4t-multimedia; elsewhere name a decoder with [decode] device (v4l2-ctl --list-devices)",
-    })?;
-    let shown = path.display();
-    let no_device = |error: io::Error| Fault::Missing {
-        what: format!("{shown}: {error}"),
-        remedy: "name a V4L2 memory-to-memory decoder with [decode] device, and let the user into the group video",
-    };
-    let about = std::fs::metadata(path).map_err(no_device)?;
-    if !about.file_type().is_char_device() {
-        return Err(no_device(io::Error::other("is no device")));
-    }
-    let c_path = c_path(path).map_err(no_device)?;
-    let by_kernel = (about.rdev() >> 8) & 0xfff == VIDEO_MAJOR;
-    let file = if by_kernel { File::open(&c_path) } else { by_library(&c_path)? };
-    V4l2::new(file.map_err(no_device)?, &shown.to_string()).map(|device| Box::new(device) as Box<dyn Device>)
-}
-
-fn by_library(path: &std::ffi::CStr) -> Result<io::Result<File>, Fault> {
-    let missing = |what: String| Fault::Missing {
-        what: format!("libv4l2.so.0, by which {} is reached: {what}", path.to_string_lossy()),
-        remedy: "install nvidia-l4t-multimedia (on other boards libv4l-0)",
-    };
-    let library = Library::open(&[c"libv4l2.so.0"]).map_err(missing)?;
-    File::open_by(&library, path).map_err(missing)
-}
-
 /// The words of a field that ends with 0 or is full.
 fn words(field: &[u8]) -> String {
     let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
@@ -89,7 +51,8 @@ fn words(field: &[u8]) -> String {
 }
 
 impl V4l2 {
-    fn new(file: File, path: &str) -> Result<Self, Fault> {
+    /// The decoder behind an open file.
+    pub(super) fn new(file: File, path: &str) -> Result<Self, Fault> {
         let mut about: Capability = zeroed();
         file.call(&QUERYCAP, &mut about).map_err(|error| Fault::Missing {
             what: format!("{path} does not answer as a V4L2 device: {error}"),
@@ -112,6 +75,14 @@ impl V4l2 {
 
     fn kind(&self, queue: Queue) -> u32 {
         kind(queue, self.planar)
+    }
+
+    /// Memory planes of a queue's buffers.
+    fn planes(&self, queue: Queue) -> usize {
+        match queue {
+            Queue::Coded => 1,
+            Queue::Raw => readable(self.format.fourcc).map_or(1, |(_, planes)| planes),
+        }
     }
 
     fn formats(&self, queue: Queue) -> Vec<u32> {
@@ -178,7 +149,8 @@ impl V4l2 {
         let failed = |error: io::Error| Fault::Call { call, what: error.to_string() };
         let mut buffer = Buffer { index, kind: self.kind(queue), memory: MEMORY_MMAP, ..zeroed() };
         let mut infos = [zeroed::<PlaneInfo>(); PLANES];
-        self.file.call_buffer(&QUERYBUF, &mut buffer, self.planar.then_some(&mut infos)).map_err(failed)?;
+        let asked = self.planar.then_some(&mut infos[..self.planes(queue)]);
+        self.file.call_buffer(&QUERYBUF, &mut buffer, asked).map_err(failed)?;
         let single = [(buffer.length as usize, buffer.place as u32)];
         let planes: Vec<(usize, u32)> = if self.planar {
             let count = (buffer.length as usize).min(PLANES);
@@ -191,6 +163,7 @@ impl V4l2 {
             memory.exported = Some(self.export(queue, index, 0)?);
         }
         if self.surfaces.is_none() || queue == Queue::Coded {
+            let failed = |error: io::Error| Fault::Call { call: "mmap", what: error.to_string() };
             let map = |(length, offset)| self.file.map(memory.exported.as_ref(), length, offset).map_err(failed);
             memory.planes = planes.into_iter().map(map).collect::<Result<_, _>>()?;
         }
@@ -199,7 +172,8 @@ impl V4l2 {
 
     /// A buffer as a file: by it NVIDIA's are mapped, and known to its other libraries.
     fn export(&self, queue: Queue, index: u32, plane: u32) -> Result<Exported, Fault> {
-        let mut export = Export { kind: self.kind(queue), index, plane, ..zeroed() };
+        let flags = (libc::O_CLOEXEC | libc::O_RDWR) as u32;
+        let mut export = Export { kind: self.kind(queue), index, plane, flags, ..zeroed() };
         self.call(&EXPBUF, &mut export)?;
         Ok(Exported::new(export.file))
     }
@@ -225,7 +199,7 @@ impl V4l2 {
         };
         let mut infos = [zeroed::<PlaneInfo>(); PLANES];
         infos[0].used = bytes;
-        let planes = self.planar.then_some(&mut infos);
+        let planes = self.planar.then_some(&mut infos[..self.planes(queue)]);
         let failed = |error: io::Error| Fault::Call { call: QBUF.name, what: error.to_string() };
         self.file.call_buffer(&QBUF, &mut buffer, planes).map_err(failed)
     }
@@ -240,13 +214,16 @@ impl Device for V4l2 {
         self.formats(Queue::Coded)
     }
 
-    fn set_coding(&mut self, coding: u32, bytes: u32) -> Result<u32, Fault> {
+    fn set_coding(&mut self, coding: u32, bytes: u32, one_reference: bool) -> Result<u32, Fault> {
         let mut wish = Subscription { kind: EVENT_SOURCE_CHANGE, ..zeroed() };
         self.call(&SUBSCRIBE_EVENT, &mut wish)?;
         let mut format = Format { kind: self.kind(Queue::Coded), ..zeroed() };
         let words = &mut format.words;
         // The size is a hint from which some drivers reckon the largest access unit.
         (words[0], words[1], words[2], words[5]) = (1920, 1088, coding, bytes);
+        if self.file.by_library() {
+            (words[0], words[1]) = (0, 0);
+        }
         if self.planar {
             words[45] = u32::from_ne_bytes([1, 0, 0, 0]);
         }
@@ -260,6 +237,9 @@ impl Device for V4l2 {
             self.file
                 .set_control(CONTROL_NV_PIECES, 0)
                 .map_err(|error| Fault::Call { call: S_EXT_CTRLS.name, what: error.to_string() })?;
+            if one_reference && let Err(error) = self.file.set_control(CONTROL_NV_NO_DELAY, 1) {
+                tracing::warn!("{}: pictures may come late: {error}", self.name);
+            }
         }
         Ok(self.sizes(&format)[0].0)
     }
@@ -278,6 +258,11 @@ impl Device for V4l2 {
     fn set_raw(&mut self, fourcc: u32) -> Result<Raw, Fault> {
         let mut format = self.format(Queue::Raw)?;
         format.words[2] = fourcc;
+        if self.planar {
+            let [_, rest @ ..] = format.words[45].to_ne_bytes();
+            let planes = readable(fourcc).map_or(1, |(_, planes)| planes as u8);
+            format.words[45] = u32::from_ne_bytes([planes, rest[0], rest[1], rest[2]]);
+        }
         self.call(&S_FMT, &mut format)?;
         self.format = self.understood(&format);
         if let Some((_, visible)) = &mut self.surfaces {
@@ -326,7 +311,7 @@ impl Device for V4l2 {
     fn take(&mut self, queue: Queue) -> Result<Taken, Fault> {
         let mut buffer = Buffer { kind: self.kind(queue), memory: MEMORY_MMAP, ..zeroed() };
         let mut infos = [zeroed::<PlaneInfo>(); PLANES];
-        let planes = self.planar.then_some(&mut infos);
+        let planes = self.planar.then_some(&mut infos[..self.planes(queue)]);
         if let Err(error) = self.file.call_buffer(&DQBUF, &mut buffer, planes) {
             return match error.raw_os_error() {
                 Some(libc::EPIPE) => Ok(Taken::Ended),

@@ -11,9 +11,13 @@ using CUevent = struct CUevent_st*;
 using CUgraph = struct CUgraph_st*;
 using CUgraphExec = struct CUgraphExec_st*;
 using CUcontext = struct CUctx_st*;
+using CUmodule = struct CUmod_st*;
+using CUfunction = struct CUfunc_st*;
 using CUdeviceptr = unsigned long long;
 
 constexpr int kComputeMajor = 75, kComputeMinor = 76; // CUdevice_attribute
+constexpr int kIntegrated = 18;                       // the same: the GPU has the CPU's memory
+constexpr unsigned kHostMapped = 2;                   // CU_MEMHOSTALLOC_DEVICEMAP
 constexpr int kCaptureThreadLocal = 1;                // CUstreamCaptureMode
 
 struct Cuda {
@@ -45,13 +49,24 @@ struct Cuda {
     int (*GraphLaunch)(CUgraphExec, CUstream) = nullptr;
     int (*GraphExecDestroy)(CUgraphExec) = nullptr;
     int (*GraphDestroy)(CUgraph) = nullptr;
+    int (*MemHostGetDevicePointer)(CUdeviceptr*, void*, unsigned) = nullptr;
+    int (*ModuleLoadData)(CUmodule*, const void*) = nullptr;
+    int (*ModuleUnload)(CUmodule) = nullptr;
+    int (*ModuleGetFunction)(CUfunction*, CUmodule, const char*) = nullptr;
+    int (*LaunchKernel)(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**,
+                        void**) = nullptr;
 
     // The first name that the driver does not have, or null.
     const char* open(void* library) {
+        return open([library](const char* name) { return dlsym(library, name); });
+    }
+
+    // The same through another way to look a name up.
+    template <class Lookup> const char* open(Lookup lookup) {
         const char* missing = nullptr;
         auto find = [&](auto& function, const char* name) {
             using Function = typename std::remove_reference<decltype(function)>::type;
-            function = reinterpret_cast<Function>(dlsym(library, name));
+            function = reinterpret_cast<Function>(lookup(name));
             if (function == nullptr && missing == nullptr) missing = name;
         };
         find(Init, "cuInit");
@@ -82,6 +97,11 @@ struct Cuda {
         find(GraphLaunch, "cuGraphLaunch");
         find(GraphExecDestroy, "cuGraphExecDestroy");
         find(GraphDestroy, "cuGraphDestroy");
+        find(MemHostGetDevicePointer, "cuMemHostGetDevicePointer_v2");
+        find(ModuleLoadData, "cuModuleLoadData");
+        find(ModuleUnload, "cuModuleUnload");
+        find(ModuleGetFunction, "cuModuleGetFunction");
+        find(LaunchKernel, "cuLaunchKernel");
         return missing;
     }
 };

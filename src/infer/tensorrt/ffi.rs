@@ -1,7 +1,14 @@
-//! The C interface of shim.h: the one file that speaks to TensorRT, and therefore the one that may be `unsafe`.
+//! The C interface of shim.h: the one file that speaks to TensorRT, and therefore one that may be `unsafe`.
 #![allow(unsafe_code)]
 
+mod input;
+
+pub use input::GpuInput;
+
 use super::library::{About, BuildOptions, Fault, Library, Session, Step, Tensor};
+use super::picture::Picture;
+use crate::infer::{Lent, Values};
+use input::{KERNEL, RawPicture};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -67,6 +74,10 @@ pub(super) struct Table {
     put: unsafe extern "C" fn(*mut c_void, i32, *const f32, usize) -> i32,
     run: unsafe extern "C" fn(*mut c_void, *mut f32) -> i32,
     take: unsafe extern "C" fn(*mut c_void, i32, *mut f32, usize) -> i32,
+    pictures: unsafe extern "C" fn(*mut c_void, *const c_char) -> i32,
+    put_picture: unsafe extern "C" fn(*mut c_void, i32, *const RawPicture) -> i32,
+    peek: unsafe extern "C" fn(*mut c_void, i32, *mut f32, usize) -> i32,
+    lend: unsafe extern "C" fn(*mut c_void, i32, usize) -> *const f32,
     unload: unsafe extern "C" fn(*mut c_void),
 }
 
@@ -273,13 +284,15 @@ impl Library for Opened {
     }
 
     fn load(&self, plan: &[u8], dla: Option<u32>) -> Result<Box<dyn Session>, Fault> {
-        let mut raw = ptr::null_mut();
+        let mut session = ptr::null_mut();
         // SAFETY: the handle is open; `plan` is only read, and copied by TensorRT.
         let code = unsafe {
-            (self.handle.table.load)(self.handle.raw, plan.as_ptr().cast(), plan.len(), core(dla), &raw mut raw)
+            (self.handle.table.load)(self.handle.raw, plan.as_ptr().cast(), plan.len(), core(dla), &raw mut session)
         };
         self.handle.checked(code)?;
-        let mut loaded = Loaded { handle: Arc::clone(&self.handle), raw, tensors: Vec::new() };
+        let handle = Arc::clone(&self.handle);
+        let raw = Arc::new(Raw { handle: Arc::clone(&handle), session });
+        let mut loaded = Loaded { handle, raw, tensors: Vec::new() };
         loaded.tensors = loaded.read_tensors()?;
         Ok(Box::new(loaded))
     }
@@ -290,32 +303,60 @@ fn core(dla: Option<u32>) -> i32 {
     dla.and_then(|core| i32::try_from(core).ok()).unwrap_or(-1)
 }
 
-/// A session's handle.
-struct Loaded {
+/// A session's handle; unloaded when neither the session nor a lent buffer needs it.
+struct Raw {
     handle: Arc<Handle>,
-    raw: *mut c_void,
-    tensors: Vec<Tensor>,
+    session: *mut c_void,
 }
 
-// SAFETY: the shim makes the GPU's context current in each call, so that a session may move between threads; `&mut self` keeps it to one.
-unsafe impl Send for Loaded {}
+// SAFETY: the shim makes the GPU's context current in each call, so that a session may move between threads.
+unsafe impl Send for Raw {}
+// SAFETY: calls are made by `Loaded` alone, which has one owner; whoever else shares it only keeps it alive.
+unsafe impl Sync for Raw {}
 
-impl Drop for Loaded {
+impl Drop for Raw {
     fn drop(&mut self) {
-        // SAFETY: `raw` came from this table's `load`, and this is its last use; the library is still open.
-        unsafe { (self.handle.table.unload)(self.raw) }
+        // SAFETY: `session` came from this table's `load`, and this is its last use; the library is still open.
+        unsafe { (self.handle.table.unload)(self.session) }
     }
+}
+
+/// An output's pinned buffer.
+struct Pinned {
+    _raw: Arc<Raw>,
+    at: *const f32,
+    count: usize,
+}
+
+// SAFETY: it is only read, and the memory lasts as long as `_raw`.
+unsafe impl Send for Pinned {}
+// SAFETY: as above.
+unsafe impl Sync for Pinned {}
+
+impl Lent for Pinned {
+    fn numbers(&self) -> &[f32] {
+        // SAFETY: `count` numbers stand there as long as the session lives, which `_raw` keeps. They change within `run` alone, whose
+        // caller has the engine, and with it the heads that hold this, for itself.
+        unsafe { std::slice::from_raw_parts(self.at, self.count) }
+    }
+}
+
+/// A session.
+struct Loaded {
+    handle: Arc<Handle>,
+    raw: Arc<Raw>,
+    tensors: Vec<Tensor>,
 }
 
 impl Loaded {
     fn read_tensors(&self) -> Result<Vec<Tensor>, Fault> {
         let table = self.handle.table;
         // SAFETY: the session is loaded.
-        let count = unsafe { (table.tensors)(self.raw) };
+        let count = unsafe { (table.tensors)(self.raw.session) };
         let one = |index| {
             let mut raw = RawTensor { name: ptr::null(), input: 0, fp32: 0, rank: 0, dims: [0; 8] };
             // SAFETY: the session is loaded, `raw` is of the type of shim.h.
-            self.handle.checked(unsafe { (table.tensor)(self.raw, index, &raw mut raw) })?;
+            self.handle.checked(unsafe { (table.tensor)(self.raw.session, index, &raw mut raw) })?;
             let shape = raw.dims.iter().copied().take(usize::try_from(raw.rank).unwrap_or(0)).collect();
             // SAFETY: the name lives as long as the session and ends with 0.
             let name = unsafe { words(raw.name) };
@@ -337,38 +378,63 @@ impl Session for Loaded {
 
     fn start(&mut self) -> Result<(), Fault> {
         // SAFETY: the session is loaded.
-        self.handle.checked(unsafe { (self.handle.table.start)(self.raw) })
+        self.handle.checked(unsafe { (self.handle.table.start)(self.raw.session) })
     }
 
     fn put(&mut self, tensor: usize, values: &[f32]) -> Result<(), Fault> {
         // SAFETY: the session is loaded; `values` holds `len` numbers, and another count than the tensor's is refused.
-        let code = unsafe { (self.handle.table.put)(self.raw, index(tensor), values.as_ptr(), values.len()) };
+        let code = unsafe { (self.handle.table.put)(self.raw.session, index(tensor), values.as_ptr(), values.len()) };
         self.handle.checked(code)
     }
 
     fn run(&mut self) -> Result<f32, Fault> {
         let mut gpu_ms = 0.0;
         // SAFETY: the session is loaded; one that was not started is refused.
-        let code = unsafe { (self.handle.table.run)(self.raw, &raw mut gpu_ms) };
+        let code = unsafe { (self.handle.table.run)(self.raw.session, &raw mut gpu_ms) };
         self.handle.checked(code).map(|()| gpu_ms)
     }
 
     fn take(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault> {
         // SAFETY: the session is loaded; `values` holds `len` numbers, and another count than the tensor's is refused.
-        let code = unsafe { (self.handle.table.take)(self.raw, index(tensor), values.as_mut_ptr(), values.len()) };
+        let code =
+            unsafe { (self.handle.table.take)(self.raw.session, index(tensor), values.as_mut_ptr(), values.len()) };
+        self.handle.checked(code)
+    }
+
+    fn lend(&mut self, tensor: usize, count: usize) -> Option<Values> {
+        // SAFETY: the session is loaded.
+        let at = unsafe { (self.handle.table.lend)(self.raw.session, index(tensor), count) };
+        (!at.is_null()).then(|| Values::lent(Pinned { _raw: Arc::clone(&self.raw), at, count }))
+    }
+
+    fn open_pictures(&mut self) -> Result<(), Fault> {
+        // SAFETY: the session is loaded; the kernel's text ends with 0.
+        self.handle.checked(unsafe { (self.handle.table.pictures)(self.raw.session, KERNEL.as_ptr()) })
+    }
+
+    fn put_picture(&mut self, tensor: usize, picture: &Picture<'_>) -> Result<(), Fault> {
+        let raw = RawPicture::new(picture);
+        // SAFETY: the session is loaded; the planes live as long as the call, which copies them, and have the bytes that `Picture` promises.
+        self.handle.checked(unsafe { (self.handle.table.put_picture)(self.raw.session, index(tensor), &raw const raw) })
+    }
+
+    fn peek(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault> {
+        // SAFETY: the session is loaded; `values` holds `len` numbers, and another count than the tensor's is refused.
+        let code =
+            unsafe { (self.handle.table.peek)(self.raw.session, index(tensor), values.as_mut_ptr(), values.len()) };
         self.handle.checked(code)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     unsafe extern "C" {
         fn arenad_trt_table_stand_in() -> *const Table;
     }
 
-    fn stand_in(folder: &str) -> Result<Opened, Fault> {
+    pub fn stand_in(folder: &str) -> Result<Opened, Fault> {
         // SAFETY: stand_in.c answers the address of a static table.
         let table = unsafe { &*arenad_trt_table_stand_in() };
         Opened::on(table, Some(Path::new(folder)))
@@ -409,6 +475,12 @@ mod tests {
         let mut out = [0.0; 6];
         session.take(1, &mut out).unwrap();
         assert_eq!(out, [2.0; 6]);
+        let lent = session.lend(1, 6).unwrap();
+        assert!(session.lend(0, 12).is_none() && session.lend(1, 5).is_none());
+        session.put(0, &[4.0; 12]).unwrap();
+        session.run().unwrap();
+        drop(session);
+        assert_eq!(lent[..], [8.0; 6]);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What a TensorRT library does for the engine: the seam between `TensorRt` and the C interface, and what can go wrong behind it.
 
+use super::picture::Picture;
+use crate::infer::Values;
+
 /// What opens, builds and loads engines. Real form: `ffi`; the tests have one of their own.
 pub trait Library: Sync {
     /// Which TensorRT on which GPU.
@@ -28,6 +31,26 @@ pub trait Session: Send {
 
     /// Copies an output's values out of its pinned buffer.
     fn take(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault>;
+
+    /// Where each run leaves an output's `count` values, after the start; `None`: they must be taken.
+    fn lend(&mut self, _tensor: usize, _count: usize) -> Option<Values> {
+        None
+    }
+
+    /// Makes ready for pictures in the place of an input's values.
+    fn open_pictures(&mut self) -> Result<(), Fault> {
+        Err(Fault::Device("it takes numbers alone".to_owned()))
+    }
+
+    /// Copies a picture and queues what fills the input from it: the next run is on it.
+    fn put_picture(&mut self, _tensor: usize, _picture: &Picture<'_>) -> Result<(), Fault> {
+        Err(Fault::Run("it takes numbers alone".to_owned()))
+    }
+
+    /// Copies out what an input holds on the GPU.
+    fn peek(&mut self, _tensor: usize, _values: &mut [f32]) -> Result<(), Fault> {
+        Err(Fault::Run("it shows nothing".to_owned()))
+    }
 }
 
 /// An input or output of an engine.

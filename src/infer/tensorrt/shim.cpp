@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cuda.h"
+#include "pictures.h"
 
 #define ARENAD_JOIN_(a, b) a##b
 #define ARENAD_JOIN(a, b) ARENAD_JOIN_(a, b)
@@ -111,6 +112,7 @@ struct Session {
         cuda.CtxSetCurrent(library.context);
         if (stream != nullptr) cuda.StreamSynchronize(stream);
         if (graph != nullptr) cuda.GraphExecDestroy(graph);
+        pictures.reset();
         context.reset();
         engine.reset();
         for (Buffer& buffer : buffers) {
@@ -122,13 +124,18 @@ struct Session {
         if (stream != nullptr) cuda.StreamDestroy(stream);
     }
 
-    // In, through the network, out again; only queued.
-    int32_t enqueue() {
-        Cuda& cuda = library.cuda;
+    // The input's numbers to the GPU; only queued, as what follows is.
+    int32_t copyIn() {
         for (const Buffer& one : buffers)
             if (one.input)
-                if (int error = cuda.MemcpyHtoDAsync(one.device, one.host, one.count * sizeof(float), stream))
+                if (int error = library.cuda.MemcpyHtoDAsync(one.device, one.host, one.count * sizeof(float), stream))
                     return library.cudaFailed("copy in", error, ARENAD_TRT_RUN);
+        return ARENAD_TRT_OK;
+    }
+
+    // Through the network and out again.
+    int32_t enqueue() {
+        Cuda& cuda = library.cuda;
         if (!context->enqueueV3(reinterpret_cast<cudaStream_t>(stream)))
             return library.logger.fail(ARENAD_TRT_RUN, "enqueueV3 refused");
         for (const Buffer& one : buffers)
@@ -150,6 +157,8 @@ struct Session {
     CUstream stream = nullptr;
     CUevent began = nullptr, ended = nullptr;
     CUgraphExec graph = nullptr;
+    std::unique_ptr<Pictures> pictures;
+    bool shown = false; // the input comes from a picture, which is queued
 };
 
 // No exception may pass into Rust.
@@ -452,6 +461,7 @@ int32_t start(void* handle) {
         if (error) return library.cudaFailed("buffers", error, ARENAD_TRT_DEVICE);
         // TensorRT sets things up in the first run, which a graph must not hold.
         for (int i = 0; i < 2; ++i) {
+            if (int32_t code = session.copyIn()) return code;
             if (int32_t code = session.enqueue()) return code;
             if (int32_t code = session.wait()) return code;
         }
@@ -464,6 +474,7 @@ int32_t put(void* handle, int32_t index, const float* values, size_t count) {
     const Buffer* buffer = at(handle, index);
     if (buffer == nullptr || buffer->host == nullptr || buffer->count != count) return ARENAD_TRT_RUN;
     std::memcpy(buffer->host, values, count * sizeof(float));
+    static_cast<Session*>(handle)->shown = false;
     return ARENAD_TRT_OK;
 }
 
@@ -481,8 +492,11 @@ int32_t run(void* handle, float* gpuMs) {
     return guarded(library, ARENAD_TRT_RUN, [&]() -> int32_t {
         if (session.context == nullptr) return library.logger.fail(ARENAD_TRT_RUN, "the session was not started");
         int error = cuda.CtxSetCurrent(library.context);
-        if (!error) error = cuda.EventRecord(session.began, session.stream);
+        // A picture has begun already.
+        if (!error && !session.shown) error = cuda.EventRecord(session.began, session.stream);
         if (error) return library.cudaFailed("before the run", error, ARENAD_TRT_RUN);
+        if (!session.shown)
+            if (int32_t code = session.copyIn()) return code;
         if (session.graph == nullptr) {
             if (int32_t code = session.enqueue()) return code;
         } else {
@@ -495,13 +509,69 @@ int32_t run(void* handle, float* gpuMs) {
     });
 }
 
+int32_t pictures(void* handle, const char* ptx) {
+    Session& session = *static_cast<Session*>(handle);
+    Library& library = session.library;
+    return guarded(library, ARENAD_TRT_DEVICE, [&]() -> int32_t {
+        if (int error = library.cuda.CtxSetCurrent(library.context)) return library.cudaFailed("GPU 0", error, ARENAD_TRT_DEVICE);
+        std::unique_ptr<Pictures> made(new Pictures(library.cuda));
+        if (int error = made->open(ptx)) return library.cudaFailed(made->where, error, ARENAD_TRT_DEVICE);
+        session.pictures = std::move(made);
+        return ARENAD_TRT_OK;
+    });
+}
+
+int32_t putPicture(void* handle, int32_t index, const ArenadPicture* picture) {
+    Session& session = *static_cast<Session*>(handle);
+    Library& library = session.library;
+    return guarded(library, ARENAD_TRT_RUN, [&]() -> int32_t {
+        const Buffer* buffer = at(handle, index);
+        const size_t size = static_cast<size_t>(picture->input_width) * static_cast<size_t>(picture->input_height);
+        if (session.pictures == nullptr || buffer == nullptr || !buffer->input || buffer->device == 0 || buffer->count != 3 * size)
+            return library.logger.fail(ARENAD_TRT_RUN, "the picture is for another input");
+        // A run that failed may have left the last picture queued.
+        Cuda& cuda = library.cuda;
+        Pictures& pictures = *session.pictures;
+        int error = cuda.CtxSetCurrent(library.context);
+        if (!error) error = cuda.StreamSynchronize(session.stream);
+        if (error) return library.cudaFailed("before the picture", error, ARENAD_TRT_RUN);
+        error = pictures.copy(*picture);
+        if (!error) error = cuda.EventRecord(session.began, session.stream);
+        if (!error) error = pictures.fill(buffer->device, session.stream);
+        if (error) return library.cudaFailed(pictures.where, error, ARENAD_TRT_RUN);
+        session.shown = true;
+        return ARENAD_TRT_OK;
+    });
+}
+
+int32_t peek(void* handle, int32_t index, float* values, size_t count) {
+    Session& session = *static_cast<Session*>(handle);
+    Library& library = session.library;
+    return guarded(library, ARENAD_TRT_RUN, [&]() -> int32_t {
+        const Buffer* buffer = at(handle, index);
+        if (buffer == nullptr || buffer->host == nullptr || buffer->count != count) return ARENAD_TRT_RUN;
+        int error = library.cuda.CtxSetCurrent(library.context);
+        if (!error) error = library.cuda.MemcpyDtoHAsync(buffer->host, buffer->device, count * sizeof(float), session.stream);
+        if (!error) error = library.cuda.StreamSynchronize(session.stream);
+        if (error) return library.cudaFailed("copy out", error, ARENAD_TRT_RUN);
+        std::memcpy(values, buffer->host, count * sizeof(float));
+        return ARENAD_TRT_OK;
+    });
+}
+
+const float* lend(void* handle, int32_t index, size_t count) {
+    const Buffer* buffer = at(handle, index);
+    return buffer == nullptr || buffer->input || buffer->count != count ? nullptr : buffer->host;
+}
+
 void unload(void* session) { delete static_cast<Session*>(session); }
 
 } // namespace
 
 extern "C" const ArenadTrtTable* ARENAD_JOIN(arenad_trt_table_, ARENAD_TRT_MAJOR)() {
     static_assert(NV_TENSORRT_MAJOR == ARENAD_TRT_MAJOR, "build.rs read another major version than the compiler");
-    static const ArenadTrtTable table = {NV_TENSORRT_MAJOR, open,  close,  build, freeBlob, load, tensors,
-                                         tensor,            start, put,    run,   take,     unload};
+    static const ArenadTrtTable table = {NV_TENSORRT_MAJOR, open, close, build, freeBlob, load,       tensors, tensor,
+                                         start,             put,  run,   take,  pictures, putPicture, peek,    lend,
+                                         unload};
     return &table;
 }

@@ -3,6 +3,8 @@
 #ifndef ARENAD_TENSORRT_SHIM_H
 #define ARENAD_TENSORRT_SHIM_H
 
+#include "picture.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +71,14 @@ typedef struct ArenadTrtTable {
     int32_t (*put)(void* session, int32_t index, const float* values, size_t count);
     int32_t (*run)(void* session, float* gpu_ms);
     int32_t (*take)(void* session, int32_t index, float* values, size_t count);
+    // Pictures instead of numbers: the kernel for them (after start), then, instead of `put`, a picture in the CPU's memory, which is
+    // copied. It allocates where the picture is larger than those before.
+    int32_t (*pictures)(void* session, const char* ptx);
+    int32_t (*put_picture)(void* session, int32_t index, const ArenadPicture* picture);
+    // What an input holds on the GPU.
+    int32_t (*peek)(void* session, int32_t index, float* values, size_t count);
+    // After start: where each run leaves an output's values, as long as the session lives; null where `count` is not the tensor's own.
+    const float* (*lend)(void* session, int32_t index, size_t count);
     void (*unload)(void* session);
 } ArenadTrtTable;
 

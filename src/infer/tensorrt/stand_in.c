@@ -1,4 +1,5 @@
 // A TensorRT of our own behind the table of shim.h, for the tests of ffi.rs: a "plan" is the text of its tensors, a run doubles the input.
+#include "input.h"
 #include "shim.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct library {
 struct session {
     struct library* library;
     int started;
+    void* pictures; // the input on the stand-in driver's GPU
     float input[INPUT], output[OUTPUT];
 };
 
@@ -114,11 +116,47 @@ static int32_t stand_take(void* handle, int32_t index, float* values, size_t cou
     return ARENAD_TRT_OK;
 }
 
-static void stand_unload(void* session) { free(session); }
+void* arenad_stand_in_lookup(const char* name);
+
+static int32_t stand_pictures(void* handle, const char* ptx) {
+    struct session* session = handle;
+    ArenadInputSaid said;
+    char gpu[256];
+    if (arenad_input_open(arenad_stand_in_lookup, ptx, INPUT, gpu, &session->pictures, &said) == 0) return ARENAD_TRT_OK;
+    return fail(session->library, ARENAD_TRT_DEVICE, said.text);
+}
+
+static int32_t stand_put_picture(void* handle, int32_t index, const ArenadPicture* picture) {
+    struct session* session = handle;
+    ArenadInputSaid said;
+    float ms;
+    if (index != 0 || session->pictures == NULL) return fail(session->library, ARENAD_TRT_RUN, "the picture is for another input");
+    if (arenad_input_fill(session->pictures, picture, &ms, &said) == 0 &&
+        arenad_input_take(session->pictures, session->input, INPUT, &said) == 0)
+        return ARENAD_TRT_OK;
+    return fail(session->library, ARENAD_TRT_RUN, said.text);
+}
+
+static const float* stand_lend(void* session, int32_t index, size_t count) {
+    return index == 1 && count == OUTPUT ? ((struct session*)session)->output : NULL;
+}
+
+static int32_t stand_peek(void* handle, int32_t index, float* values, size_t count) {
+    struct session* session = handle;
+    if (index != 0 || count != INPUT) return fail(session->library, ARENAD_TRT_RUN, "peek: not the input");
+    memcpy(values, session->input, sizeof session->input);
+    return ARENAD_TRT_OK;
+}
+
+static void stand_unload(void* handle) {
+    struct session* session = handle;
+    if (session->pictures != NULL) arenad_input_close(session->pictures);
+    free(session);
+}
 
 const ArenadTrtTable* arenad_trt_table_stand_in(void) {
     static const ArenadTrtTable table = {10,          stand_open,    stand_close,  stand_build, stand_free, stand_load,
                                          stand_tensors, stand_tensor, stand_start, stand_put,   stand_run,  stand_take,
-                                         stand_unload};
+                                         stand_pictures, stand_put_picture, stand_peek, stand_lend, stand_unload};
     return &table;
 }

@@ -104,7 +104,7 @@ fn contract() -> Contract {
 const PACE: Pace = Pace { tick: Duration::from_millis(1), still_ticks: u32::MAX };
 
 fn settings(cache: &Path) -> Settings<'_> {
-    Settings { folder: None, cache, fp16: true, dla: None, pace: PACE }
+    Settings { folder: None, cache, fp16: true, pictures: false, dla: None, pace: PACE }
 }
 
 fn weights(contract: &Contract, precision: Precision) -> &Weights {
@@ -324,6 +324,18 @@ fn fp16_needs_a_tensorrt_that_chooses_numbers_itself() {
     let expected = "fp16 was asked for, but TensorRT 11.4.0 takes numbers as the file has them; allowed: int8 or fp32; set model.precision";
     assert!(said.ends_with(expected), "{said}");
     open(&library, folder.path()).unwrap();
+}
+
+#[test]
+fn a_gpu_that_takes_no_pictures_is_an_error_that_names_its_key() {
+    let (folder, contract) = (tempfile::tempdir().unwrap(), contract());
+    let settings = Settings { pictures: true, ..settings(folder.path()) };
+    let opened =
+        TensorRt::on(&StandIn::new(), &contract, weights(&contract, Precision::Int8), settings, &|_| {}).map(drop);
+    assert_eq!(
+        opened.err().map(|error| error.to_string()).unwrap_or_default(),
+        "engine tensorrt: it takes numbers alone; set model.preprocess = \"cpu\" to fill the model's input on the CPU"
+    );
 }
 
 #[test]

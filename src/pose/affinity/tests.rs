@@ -48,7 +48,7 @@ fn heads(animals: &[(usize, usize, f32, usize)]) -> Heads {
     let mut heads = names.map(|(name, channels)| Head {
         name: name.to_owned(),
         shape: [1, channels, ROWS, COLUMNS],
-        values: vec![0.0; channels * CELLS],
+        values: vec![0.0; channels * CELLS].into(),
     });
     for (row, column, score, identity) in animals {
         let cell = row * COLUMNS + column;

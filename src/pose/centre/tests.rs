@@ -42,7 +42,7 @@ fn heads(bodies: &[Body]) -> Heads {
     let mut heads: Vec<Head> = Vec::new();
     for output in &contract.written.outputs {
         let values = vec![0.0; output.shape.iter().product()];
-        heads.push(Head { name: output.name.clone(), shape: output.shape, values });
+        heads.push(Head { name: output.name.clone(), shape: output.shape, values: values.into() });
     }
     for body in bodies {
         bump(&mut heads[1], 0, body.centre, SIGMA_CENTRE, 8.0);

@@ -38,7 +38,11 @@ fn heads() -> Heads {
         locref[2 * k * CELLS + cell] = 0.25;
         locref[(2 * k + 1) * CELLS + cell] = -0.5;
     }
-    let head = |name: &str, channels, values| Head { name: name.to_owned(), shape: [1, channels, 6, 8], values };
+    let head = |name: &str, channels, values: Vec<f32>| Head {
+        name: name.to_owned(),
+        shape: [1, channels, 6, 8],
+        values: values.into(),
+    };
     Heads(vec![head("heatmaps", 3, heatmaps), head("locref", 6, locref)])
 }
 

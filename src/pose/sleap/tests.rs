@@ -144,7 +144,7 @@ fn prepared(outputs: &[(&str, [usize; 4], u32)]) -> (Contract, Heads) {
     let head = |(name, shape, _): &(&str, [usize; 4], u32)| Head {
         name: (*name).to_owned(),
         shape: *shape,
-        values: vec![0.0; shape.iter().product()],
+        values: vec![0.0; shape.iter().product()].into(),
     };
     (contract, Heads(outputs.iter().map(head).collect()))
 }
@@ -166,8 +166,8 @@ fn cuttings_lie_around_their_centroids_and_twins_count_once() {
     let (contract, mut heads) = prepared(&shapes);
     set(&mut heads.0[0], 0, &[(1, 3, 0.9)]);
     set(&mut heads.0[0], 2, &[(0, 0, 0.9)]);
-    heads.0[1].values = vec![20.0, 30.0, 0.8, 24.0, 30.0, 0.8, 50.0, 50.0, 0.1];
-    heads.0[2].values = vec![0.25, 0.75, 0.5, 0.5, 0.5, 0.5];
+    heads.0[1].values = vec![20.0, 30.0, 0.8, 24.0, 30.0, 0.8, 50.0, 50.0, 0.1].into();
+    heads.0[2].values = vec![0.25, 0.75, 0.5, 0.5, 0.5, 0.5].into();
     let crop = Crop { centroid_min: 0.2, size: (8, 8) };
     let read = CentredInstances::new(&contract, PLAIN, crop).expect("a reader").read(&heads, &SAME);
     assert_eq!(read.len(), 1);

@@ -48,7 +48,7 @@ fn heads(rows: &[Row], visibility: bool) -> Heads {
             values[at * BOXES + column] = *value;
         }
     }
-    Heads(vec![Head { name: "detections".to_owned(), shape: [1, height, 1, BOXES], values }])
+    Heads(vec![Head { name: "detections".to_owned(), shape: [1, height, 1, BOXES], values: values.into() }])
 }
 
 fn read(rows: &[Row]) -> Poses {

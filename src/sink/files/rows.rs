@@ -207,6 +207,7 @@ fn append_point([x, y]: &mut [Float32Builder; 2], at: Option<InCamera>) {
 fn clock_word(clock: CaptureClock) -> &'static str {
     match clock {
         CaptureClock::SenderReport => "sender-report",
+        CaptureClock::Kernel => "kernel",
         CaptureClock::Arrival => "arrival",
         CaptureClock::Recording => "recording",
     }

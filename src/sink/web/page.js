@@ -336,7 +336,7 @@ function tellScene() {
 }
 
 const LOST = {
-  packets_lost: "network packets", units_dropped: "before decoding", frames_corrupt: "corrupt", frames_without_reference: "no reference",
+  packets_lost: "network packets", pictures_lost: "in the camera", units_dropped: "before decoding", frames_corrupt: "corrupt", frames_without_reference: "no reference",
   frames_late: "late frames", frames_without_buffer: "no buffer", inference_errors: "inference", events_dropped: "events",
   mqtt_dropped: "to broker", rows_dropped: "to files", web_dropped: "to pages", stalls: "camera stalls",
 };

@@ -3,6 +3,7 @@
 use super::scripted::{Camera as Scripted, H264, H265, Script, rtp, sender_report};
 use super::*;
 use crate::config::Login;
+use crate::handover::{Codec, PictureSize};
 use crate::source::{Fate, annexb};
 use crate::stamp::CaptureClock;
 use std::cell::RefCell;
@@ -36,18 +37,15 @@ impl Seen {
     }
 }
 
-fn camera(address: SocketAddr) -> Camera {
-    Camera {
-        url: format!("rtsp://{address}/live").parse().unwrap(),
-        login: None,
-        transport: Transport::Tcp,
-        stall: Duration::from_millis(300),
-        backoff_max: Duration::from_millis(1),
-    }
+const PATIENCE: Patience = Patience { stall: Duration::from_millis(300), backoff_max: Duration::from_millis(1) };
+
+fn camera(address: SocketAddr) -> NetworkCamera {
+    let url = format!("rtsp://{address}/live").parse().unwrap();
+    NetworkCamera { url, login: None, transport: Transport::Tcp }
 }
 
 /// Runs the source until `enough` was seen, and fails after ten seconds.
-async fn watch_camera(camera: &Camera, enough: impl Fn(&[AccessUnit], &[SourceState]) -> bool) -> Seen {
+async fn watch_camera(camera: &NetworkCamera, enough: impl Fn(&[AccessUnit], &[SourceState]) -> bool) -> Seen {
     let limits = Limits { step: Duration::from_millis(300), teardown: Duration::from_millis(100) };
     let (stop, stopped) = watch::channel(false);
     let seen = RefCell::new(Seen::default());
@@ -65,7 +63,7 @@ async fn watch_camera(camera: &Camera, enough: impl Fn(&[AccessUnit], &[SourceSt
         seen.borrow_mut().states.push(state);
         check(&seen.borrow());
     };
-    let work = run_within(limits, camera, Clock::new(), &ledger, stopped, &mut emit, &mut state);
+    let work = run_within(limits, (camera, PATIENCE), Clock::new(), &ledger, stopped, &mut emit, &mut state);
     timeout(Duration::from_secs(10), work).await.expect("the camera did not do what the test waits for");
     let mut seen = seen.into_inner();
     seen.ledger = ledger;
@@ -80,7 +78,7 @@ fn local<T>(work: impl Future<Output = T>) -> T {
 /// Runs the source on scripted connections, one after the other, until `enough` was seen.
 fn play(
     scripts: Vec<Script>,
-    change: impl Fn(&mut Camera),
+    change: impl Fn(&mut NetworkCamera),
     enough: impl Fn(&[AccessUnit], &[SourceState]) -> bool,
 ) -> (Seen, SocketAddr) {
     local(async {
@@ -170,7 +168,7 @@ fn an_address_of_another_kind_is_said_so() {
         ("rtsp:/live", "camera rtsp:/live: it names no host"),
     ] {
         let url = address.parse().unwrap();
-        let seen = local(watch_camera(&Camera { url, ..camera(([10, 0, 0, 7], 1).into()) }, first_error));
+        let seen = local(watch_camera(&NetworkCamera { url, ..camera(([10, 0, 0, 7], 1).into()) }, first_error));
         let words = format!(
             "{got}; allowed is rtsp://host[:port]/path without user and password; correct the camera's address"
         );
@@ -278,10 +276,11 @@ fn numbers_go_on_over_connections_and_each_starts_anew() {
     assert_eq!(counters.units_received.get(), 4);
     assert_eq!(counters.bytes_received.get(), seen.units.iter().map(|unit| unit.data.len() as u64).sum::<u64>());
     assert_eq!((counters.connections.get(), counters.connections_failed.get()), (2, 1));
-    assert!(
-        seen.states
-            .contains(&SourceState::Live { codec: Codec::H264, size: Some(PictureSize { width: 64, height: 48 }) })
-    );
+    assert!(seen.states.contains(&SourceState::Live {
+        codec: Codec::H264,
+        size: Some(PictureSize { width: 64, height: 48 }),
+        device: None
+    }));
 }
 
 #[test]
@@ -299,7 +298,7 @@ fn silence_of_a_stream_is_a_stall() {
     let (seen, address) = play(vec![Script { close: false, ..two_pictures() }], |_| {}, first_error);
     assert_eq!(
         seen.words(address),
-        "camera rtsp://cam/live: no picture for 0.3 s; allowed are 0.3 s; check the camera and the network"
+        "camera rtsp://cam/live: no picture for 0.3 s; allowed are 0.3 s; check the camera, its cable and the network"
     );
     assert_eq!(seen.ledger.counters.stalls.get(), 1);
 }

@@ -1,0 +1,32 @@
+// The C interface between ffi/input.rs and a GPU that fills the model's input from pictures, without TensorRT: for tests and measurements.
+// Every function answers 0 or the driver's error, -1 where it is none of the driver's; `said` then has the words.
+#ifndef ARENAD_TENSORRT_INPUT_H
+#define ARENAD_TENSORRT_INPUT_H
+
+#include "picture.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ArenadInputSaid {
+    char text[256];
+} ArenadInputSaid;
+
+// A function of the driver by its name, or null.
+typedef void* (*ArenadInputLookup)(const char* name);
+
+// `lookup` null: libcuda.so.1, opened here. `gpu` is the GPU's name, 256 bytes; `count` are the numbers of the input.
+int32_t arenad_input_open(ArenadInputLookup lookup, const char* ptx, size_t count, char* gpu, void** input,
+                          ArenadInputSaid* said);
+// Fills the input and waits for it; `gpu_ms` is what it took on the GPU, copy included.
+int32_t arenad_input_fill(void* input, const ArenadPicture* picture, float* gpu_ms, ArenadInputSaid* said);
+int32_t arenad_input_take(void* input, float* values, size_t count, ArenadInputSaid* said);
+void arenad_input_close(void* input);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
