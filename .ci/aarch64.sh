@@ -59,7 +59,7 @@ package)
     done
     emulate
     "$arenad" --version
-    "$arenad" rehearse --minutes 0.02 --seed 3 -o "$work/film" >/dev/null
+    "$arenad" rehearse --minutes 0.01 --seed 3 -o "$work/film" >/dev/null
     "$arenad" replay "$work/film/video.mp4" --engine built-in -o "$work/found"
     ls -l "target/$target/arenad.deb"
     ;;
