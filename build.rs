@@ -19,6 +19,9 @@ mod tensorrt {
         for file in [
             "shim.h",
             "shim.cpp",
+            "opened.h",
+            "build.h",
+            "session.h",
             "cuda.h",
             "picture.h",
             "pictures.h",
