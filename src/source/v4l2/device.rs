@@ -19,6 +19,9 @@ use tokio::io::unix::AsyncFd;
 const BUFFERS: u32 = 6;
 /// So many stay with the driver: pictures beyond are copied, so that a slow line never stops the camera.
 const KEPT: usize = 3;
+/// Without a word from the kernel a buffer is looked for again after this: v4l2loopback's `poll` says nothing more to an epoll that
+/// was added while a picture lay ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Opening may take this long; some cameras answer slowly after they were plugged in.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -149,9 +152,12 @@ impl Stream for Streaming {
             if ended {
                 return Err(DeviceError::Gone { camera: name(&self.wanted) });
             }
-            let mut ready = self.fd.ready(Interest::READABLE | Interest::ERROR).await.map_err(failed)?;
-            ended = ready.ready().is_read_closed() || ready.ready().is_error();
-            ready.clear_ready();
+            let word = self.fd.ready(Interest::READABLE | Interest::ERROR);
+            if let Ok(word) = tokio::time::timeout(LOOK_AGAIN, word).await {
+                let mut ready = word.map_err(failed)?;
+                ended = ready.ready().is_read_closed() || ready.ready().is_error();
+                ready.clear_ready();
+            }
         }
     }
 }
