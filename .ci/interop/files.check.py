@@ -3,26 +3,20 @@
 ARENAD names the program (default target/release/arenad), WORK an empty folder, DISK a small file system (the full disk is skipped
 without it).
 """
-import csv, filecmp, json, os, signal, subprocess, sys, time
+import csv, filecmp, json, os, signal, subprocess, time
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from programs import check, verdict
 
 ARENAD = os.environ.get("ARENAD", "target/release/arenad")
 WORK = Path(os.environ["WORK"])
 DISK = Path(os.environ["DISK"]) if "DISK" in os.environ else None
 # Most rows that the daemon holds while the disk takes none.
 ROWS_HELD = 4096
-failures = []
-
-
-def check(what, holds, seen=""):
-    print(("ok    " if holds else "FAIL  ") + what + (f"  [{seen}]" if seen != "" else ""), flush=True)
-    if not holds:
-        failures.append(what)
 
 
 def arenad(*words):
@@ -247,5 +241,4 @@ def full_disks():
 for part in (replayed, killed, full_disks):
     print(f"-- {part.__name__}", flush=True)
     part()
-print(f"{len(failures)} failed" if failures else "all well")
-sys.exit(bool(failures))
+verdict()

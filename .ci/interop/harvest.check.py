@@ -3,25 +3,19 @@
 ARENAD names the program (default target/release/arenad), WORK an empty folder, DISK a small file system (the full disk is skipped
 without it). PYTHONPATH names the folder `models`.
 """
-import os, signal, subprocess, sys, time
+import os, signal, subprocess, time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from programs import check, verdict
 from train import labels
 
 ARENAD = os.environ.get("ARENAD", "target/release/arenad")
 WORK = Path(os.environ["WORK"])
 DISK = Path(os.environ["DISK"]) if "DISK" in os.environ else None
 FRAMES = 100
-failures = []
-
-
-def check(what, holds, seen=""):
-    print(("ok    " if holds else "FAIL  ") + what + (f"  [{seen}]" if seen != "" else ""), flush=True)
-    if not holds:
-        failures.append(what)
 
 
 def command(*words):
@@ -95,4 +89,4 @@ if DISK:
     hold("full disk", WORK / "full", 1000)
 else:
     print("skip  the full disk: needs root and tmpfs")
-sys.exit(f"{len(failures)} failed" if failures else 0)
+verdict()

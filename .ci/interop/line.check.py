@@ -3,35 +3,17 @@
 ARENAD names the program (default target/release/arenad), WORK an empty folder. A slow machine may shed frames: what is checked is that
 every frame is a scene or told as a gap, never how many scenes there are.
 """
-import glob, json, os, re, signal, socket, subprocess, sys, threading, time
+import glob, json, os, re, signal, socket, subprocess, threading, time
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+from programs import check, failures, finish, free_port, start, verdict
 
 HERE = Path(__file__).resolve().parent
 ARENAD = os.environ.get("ARENAD", "target/release/arenad")
 WORK = Path(os.environ["WORK"])
-started, failures = [], []
-
-
-def check(what, holds, seen=""):
-    print(("ok    " if holds else "FAIL  ") + what + (f"  [{seen}]" if seen != "" else ""), flush=True)
-    if not holds:
-        failures.append(what)
-
-
-def start(*command, **more):
-    process = subprocess.Popen([str(part) for part in command], **more)
-    started.append(process)
-    return process
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def films():
@@ -212,10 +194,8 @@ def main():
 try:
     main()
 finally:
-    for process in started:
-        if process.poll() is None:
-            process.kill()
+    finish()
     if failures:
         for log in WORK.glob("*.log"):
             print(f"-- {log.name}\n{log.read_text()[-3000:]}")
-sys.exit(f"{len(failures)} failed: " + "; ".join(failures) if failures else 0)
+verdict()

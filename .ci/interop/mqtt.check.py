@@ -6,36 +6,19 @@ ARENAD names the program (default target/release/arenad), CAMERA one that serves
 import json, os, queue, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
+from programs import check, failures, finish, free_port, start, verdict
+
 ARENAD = os.environ.get("ARENAD", "target/release/arenad")
 CAMERA = os.environ.get("CAMERA", "target/release/examples/camera")
 WORK = Path(tempfile.mkdtemp(prefix="arenad-mqtt-"))
-started, failures = [], []
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 PLAIN, TLS, MUTUAL, RTSP = (free_port() for _ in range(4))
 
 
-def start(*command, **more):
-    process = subprocess.Popen([str(part) for part in command], **more)
-    started.append(process)
-    return process
-
-
 def end(process, sig=signal.SIGTERM, limit=15):
     process.send_signal(sig)
     return process.wait(limit)
-
-
-def check(what, holds, seen=""):
-    print(("ok    " if holds else "FAIL  ") + what + (f"  [{seen}]" if seen != "" else ""), flush=True)
-    if not holds:
-        failures.append(what)
 
 
 def openssl(*words):
@@ -298,11 +281,9 @@ def main():
 try:
     main()
 finally:
-    for process in started:
-        if process.poll() is None:
-            process.kill()
+    finish()
     if failures:
         print(f"logs: {WORK}")
     else:
         shutil.rmtree(WORK)
-sys.exit(f"{len(failures)} failed: " + "; ".join(failures) if failures else 0)
+verdict()

@@ -3,31 +3,14 @@
 ARENAD, CAMERA and OVERHEAD name the programs (built with the feature tensorrt), MAJOR the stand-in's version, WORK the folder that holds it
 (standin/), the bare loop (bare) and the library that counts allocations (mallocs.so).
 """
-import json, os, re, signal, socket, statistics, subprocess, sys, threading, time
+import json, os, re, signal, socket, statistics, subprocess, threading, time
 from pathlib import Path
+
+from programs import check, finish, free_port, start, verdict
 
 ARENAD, CAMERA, OVERHEAD = (os.environ[name] for name in ("ARENAD", "CAMERA", "OVERHEAD"))
 WORK, MAJOR = Path(os.environ["WORK"]), os.environ["MAJOR"]
 LIBRARIES = WORK / "standin"
-started, failures = [], []
-
-
-def check(what, holds, seen=""):
-    print(("ok    " if holds else "FAIL  ") + what + (f"  [{seen}]" if seen != "" else ""), flush=True)
-    if not holds:
-        failures.append(what)
-
-
-def start(*command, **more):
-    process = subprocess.Popen([str(part) for part in command], **more)
-    started.append(process)
-    return process
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 RTSP, MQTT = free_port(), free_port()
@@ -252,8 +235,5 @@ def main():
 try:
     main()
 finally:
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-print(f"{len(failures)} failed" if failures else "all hold")
-sys.exit(bool(failures))
+    finish()
+verdict()

@@ -10,11 +10,11 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 while read -r module; do
     case $module in
-    *vivid.ko) insmod "$module" n_devs=1 node_types=0x1 ;;
-    *v4l2loopback.ko) insmod "$module" video_nr=9 card_label=Loop ;;
-    *) insmod "$module" ;;
+    vivid.ko) insmod "/modules/$module" n_devs=1 node_types=0x1 ;;
+    v4l2loopback.ko) insmod "/modules/$module" video_nr=9 card_label=Loop ;;
+    *) insmod "/modules/$module" ;;
     esac || echo "note    insmod $module failed"
-done </modules
+done </modules/list
 ln -s video0 /dev/link-to-camera
 printf 'root:x:0:0::/:/bin/sh\nmouse:x:1000:1000::/:/bin/sh\n' >/etc/passwd
 printf 'root:x:0:\nvideo:x:44:\n' >/etc/group

@@ -4,41 +4,21 @@
 # --bin arenad --example probe).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source .ci/guest.bash
 target=${CARGO_TARGET_DIR:-target}
 arenad=${ARENAD_BIN:-$target/release/arenad}
 probe=${PROBE_BIN:-$target/release/examples/probe}
 
-skip() {
-    echo "skipped: $*"
-    exit 0
-}
-
-[ "$(uname -m)" = x86_64 ] || skip "the virtual machine is an x86-64 one"
-for binary in "$arenad" "$probe"; do
-    [ -x "$binary" ] && continue
-    echo "FAILED  $binary is not there: cargo build --release --features v4l2 --bin arenad --example probe"
-    exit 1
+for program in "$arenad" "$probe"; do
+    needs_file "$program" "cargo build --release --features v4l2 --bin arenad --example probe"
 done
-packages="qemu-system-x86 busybox-static cpio kmod xz-utils binutils v4l-utils python3"
-# shellcheck disable=SC2086
-dpkg -s $packages >/dev/null 2>&1 || {
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
-} || skip "apt-get could not install $packages"
-work=$(mktemp -d -t arenad-v4l2-XXXXXX)
-trap 'rm -rf "$work"' EXIT
-# So that apt's own user may write what it fetches.
-chmod 755 "$work"
-
-image=$(apt-cache depends linux-image-amd64 | awk '/Depends: linux-image/{print $2; exit}')
-version=${image#linux-image-}
+guest_needs v4l-utils python3
+version=$(guest_version)
 [ -n "$version" ] || skip "apt knows no Debian kernel (linux-image-amd64)"
+guest_begin v4l2
 fetched=$work/fetched
-mkdir "$fetched"
-(cd "$fetched" && apt-get -qq -o APT::Sandbox::User=root download "$image") || skip "the kernel $version cannot be had"
-dpkg-deb --fsys-tarfile "$fetched/$image"_*.deb | tar -x -C "$fetched" --wildcards './boot/vmlinuz*' './lib/modules/*/modules.*' \
-    './lib/modules/*/kernel/drivers/media/*' './lib/modules/*/kernel/drivers/video/*' 2>/dev/null || true
-find "$fetched/lib" -name 'vivid.ko*' 2>/dev/null | grep -q . || skip "the kernel $version has no vivid where Debian 12 has it"
+guest_kernel "$version" "$fetched"
+find "$fetched/lib" -name 'vivid.ko*' | grep -q . || skip "the kernel $version has no vivid where Debian 12 has it"
 modules="vivid"
 # A kernel module of its own, which takes the headers and a compiler: without them MJPEG is not tried.
 if {
@@ -57,35 +37,12 @@ else
     echo "note    v4l2loopback cannot be built here: MJPEG is not tried; $(tail -n 1 "$work/loopback.log")"
 fi
 
-root=$work/root
-mkdir -p "$root"/{bin,proc,sys,dev,tmp,etc,ko}
-depmod -b "$fetched" "$version" 2>/dev/null
-for module in $modules; do
-    modprobe -d "$fetched" -S "$version" --show-depends --ignore-install "$module" | awk '/^insmod/{print $2}'
-done | awk '!seen[$0]++' | while read -r module; do
-    file=ko/$(basename "${module%.xz}")
-    if [ "$module" = "${module%.xz}" ]; then cp "$module" "$root/$file"; else xz -dc "$module" >"$root/$file"; fi
-    echo "/$file" >>"$root/modules"
-done
-cp "$(command -v busybox)" "$root/bin/busybox"
+# shellcheck disable=SC2086
+guest_modules "$version" "$fetched" $modules
 cp tests/data/decode/colour422.jpg "$root/picture.jpg"
 echo 64 48 >"$root/picture.size"
 # A model that is small enough for a machine that calculates slowly.
 cp -r tests/data/import/yolo "$root/model"
-strip -o "$root/bin/probe" "$probe"
-strip -o "$root/bin/arenad" "$arenad"
-cp "$(command -v v4l2-ctl)" "$root/bin/v4l2-ctl"
-for binary in "$probe" "$arenad" "$(command -v v4l2-ctl)"; do
-    ldd "$binary" | awk '{for (i = 1; i <= NF; i++) if ($i ~ /^\//) print $i}'
-done | sort -u | while read -r library; do
-    mkdir -p "$root$(dirname "$library")"
-    cp -L "$library" "$root$library"
-done
-cp .ci/interop/v4l2.inside.ash "$root/init"
-chmod +x "$root/init"
-(cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initrd"
-timeout --kill-after=10 240 qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 1024 -nographic -nodefaults -serial stdio -no-reboot \
-    -kernel "$fetched/boot/vmlinuz-$version" -initrd "$work/initrd" -append 'console=ttyS0 quiet panic=-1' \
-    </dev/null 2>&1 | tr -d '\r' >"$work/console" || true
-[ -z "${KEEP_CONSOLE:-}" ] || cp "$work/console" "$KEEP_CONSOLE"
+guest_programs "$probe" "$arenad" "$(command -v v4l2-ctl)"
+guest_run "$fetched/boot/vmlinuz-$version" .ci/interop/v4l2.inside.ash 240 -smp 2 -m 1024
 python3 .ci/interop/v4l2.check.py "$work/console"
