@@ -35,6 +35,7 @@ at_most() { [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$2" ]; }
 case ${1:-test} in
 test)
     emulate
+    export ARENAD_DEMO_SECONDS=90
     cargo test --locked --target "$target" --features jetson --no-fail-fast "${@:2}"
     ;;
 package)
