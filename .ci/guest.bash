@@ -1,24 +1,15 @@
-# A virtual machine with Debian's kernel, for scripts of .ci/interop that need a device of the kernel's own. To be sourced.
+# A virtual machine with Debian's kernel, for scripts of .ci/interop that need a device of the kernel's own. To be sourced, after build.bash.
 #
 # `guest_begin NAME` makes $work, removed at the end, and in it $root, the guest's first and only file system; its /init is the script's.
 
-skip() {
-    echo "skipped: $*"
-    exit 0
-}
+[ "$(uname -m)" = x86_64 ] || skip "the virtual machine is an x86-64 one"
 
 # guest_needs PACKAGE…: on this machine, beside what every guest needs.
 guest_needs() {
-    [ "$(uname -m)" = x86_64 ] || skip "the virtual machine is an x86-64 one"
     local all=(qemu-system-x86 busybox-static cpio kmod xz-utils binutils "$@")
     dpkg -s "${all[@]}" >/dev/null 2>&1 && return
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${all[@]}" >/dev/null ||
         skip "apt-get could not install ${all[*]}"
-}
-
-# needs_file FILE HOW: a program that was built before.
-needs_file() {
-    [ -x "$1" ] || { echo "FAILED  $1 is not there: $2"; exit 1; }
 }
 
 # guest_version: the version of this release's kernel.

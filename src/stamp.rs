@@ -96,7 +96,8 @@ pub enum CaptureClock {
 /// Which frame, when captured, when arrived. Carried unchanged from `source` to the last sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Stamp {
-    /// Frame number, rising by one for each access unit received or known to be lost in the camera, across reconnections, from 0 at the daemon's start.
+    /// Frame number, rising by one for each access unit received or known to be lost in the camera, across reconnections, from 0 at
+    /// the daemon's start.
     pub frame: u64,
     /// When the picture was captured, camera clock mapped to wall clock.
     pub captured: WallTime,

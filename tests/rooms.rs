@@ -70,7 +70,7 @@ const ROOMS: &[Room] = &[
         touches: &["system calls", "disk", "async", "clock", "log"],
     },
     Room { name: "decode", imports: &["ledger", "config"], touches: &["video", "stills", "clock", "log", "threads"] },
-    Room { name: "decode::nvdec::find", imports: &[], touches: &["disk"] },
+    Room { name: "decode::nvdec::find", imports: &[], touches: &["disk", "system calls"] },
     Room { name: "decode::nvdec::v4l2", imports: &[], touches: &["log", "system calls"] },
     Room { name: "decode::nvdec::system", imports: &[], touches: &["clock", "threads", "system calls"] },
     Room { name: "preprocess", imports: &["model"], touches: &[] },

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Real RTSP clients against the rehearsal camera: ffmpeg and GStreamer, over TCP and UDP, with and without a password.
-# Needs apt (Debian, Ubuntu) or the tools already installed. Run it from the repository's root.
+# Needs apt (Debian, Ubuntu) or the tools already installed.
 set -euo pipefail
+cd "$(dirname "$0")/../.."
+source .ci/build.bash
 
 if ! command -v ffprobe >/dev/null || ! gst-inspect-1.0 rtspsrc >/dev/null 2>&1 || ! gst-inspect-1.0 avdec_h264 >/dev/null 2>&1; then
     run=$([ "$(id -u)" = 0 ] || echo sudo)
@@ -10,8 +12,8 @@ if ! command -v ffprobe >/dev/null || ! gst-inspect-1.0 rtspsrc >/dev/null 2>&1 
         gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 fi
 
-cargo build --release --quiet --example camera
-program="${CARGO_TARGET_DIR:-target}/release/examples/camera"
+build - --example camera
+program=$built/examples/camera
 folder=$(mktemp -d)
 camera=
 failed=0

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # The kernel that fills the model's input, without a GPU: picture.ptx is what NVIDIA's compiler makes of picture.cu; its assemblers turn it into
 # code for Orin, Thor and servers without spilling a register; and, run instruction by instruction behind a libcuda.so.1 of our own, that text
-# gives the CPU's numbers for whole pictures. Needs target/release/examples/picture (or $PICTURE_BIN; cargo build --release --features
-# tensorrt --example picture). `cuda.sh write` writes picture.ptx anew.
+# gives the CPU's numbers for whole pictures. `cuda.sh write` writes picture.ptx anew.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source .ci/build.bash
 here=$PWD/.ci/interop sources=$PWD/src/infer/tensorrt
-picture=${PICTURE_BIN:-${CARGO_TARGET_DIR:-target}/release/examples/picture}
-[ "$(uname -m)" = x86_64 ] || { echo "skipped: NVIDIA's compilers are fetched for x86-64"; exit 0; }
+[ "$(uname -m)" = x86_64 ] || skip "NVIDIA's compilers are fetched for x86-64"
 work=$(mktemp -d -t arenad-cuda-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 python3 -m pip --version >/dev/null 2>&1 || {
@@ -62,7 +61,8 @@ assemble nvidia-cuda-nvcc sm_75 sm_87 sm_90 sm_110 sm_120
 python3 "$here/cuda.ptx.py" "$sources/picture.ptx" >"$work/ptx.c"
 mkdir "$work/driver"
 gcc -shared -fPIC -O2 -ffp-contract=off -DARENAD_PTX="\"$work/ptx.c\"" -o "$work/driver/libcuda.so.1" "$sources/stand_in_driver.c" -lm
-[ -x "$picture" ] || { echo "FAILED  $picture is not there: cargo build --release --features tensorrt --example picture"; exit 1; }
+build tensorrt --example picture
+picture=$built/examples/picture
 LD_LIBRARY_PATH=$work/driver "$picture" --runs 3 | tee "$work/said" || failed=1
 grep -q '^stand-in GPU' "$work/said" || { echo "FAILED  another driver was opened"; failed=1; }
 if said=$("$picture" 2>&1); then

@@ -3,9 +3,10 @@
 # Usage: decode.sh [a video to compare as well]…
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source .ci/build.bash
 command -v ffmpeg >/dev/null || { apt-get update && apt-get install -y --no-install-recommends ffmpeg; } >&2
-cargo build --release --quiet --example decode_md5
-decode=${CARGO_TARGET_DIR:-target}/release/examples/decode_md5
+build - --example decode_md5
+decode=$built/examples/decode_md5
 clips=$(mktemp -d)
 trap 'rm -rf "$clips"' EXIT
 ffmpeg=(ffmpeg -nostdin -hide_banner -loglevel error -y)

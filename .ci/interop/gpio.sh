@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Rules on the kernel's real GPIO character device: its simulated chip (gpio-sim) in a virtual machine, where the level is read from
-# outside the program. Needs target/release/examples/pin (or $PIN_BIN; cargo build --release --features gpio --example pin).
+# outside the program.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source .ci/build.bash
 source .ci/guest.bash
-target=${CARGO_TARGET_DIR:-target}
-pin=${PIN_BIN:-$target/release/examples/pin}
 
-needs_file "$pin" "cargo build --release --features gpio --example pin"
+build gpio --example pin
+pin=$built/examples/pin
 guest_needs debian-archive-keyring
 guest_begin gpio
 

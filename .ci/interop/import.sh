@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Imported networks against the packages that made them, for each package that $PYTHON (default: python3) has. The packages weigh
-# gigabytes, so nothing is installed here; `cargo test` holds the decoders to answers that they gave. Run it from the repository's root.
+# gigabytes, so nothing is installed here; `cargo test` holds the decoders to answers that they gave.
 set -euo pipefail
+cd "$(dirname "$0")/../.."
+source .ci/build.bash
 
 python=$(command -v "${PYTHON:-python3}")
-cargo build --release --quiet --example poses_json
-program=$(realpath "${CARGO_TARGET_DIR:-target}/release/examples/poses_json")
+build - --example poses_json
+program=$(realpath "$built/examples/poses_json")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd models

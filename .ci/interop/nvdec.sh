@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # The hardware decoder's path on a real V4L2 memory-to-memory decoder: the kernel's own for tests (vicodec), built here for Debian's
 # kernel and run in a virtual machine. Its coding is FWHT: what is tried is every step but H.264 itself and NVIDIA's library.
-# Needs target/release/examples/m2m (or $M2M_BIN; cargo build --release --features nvdec --example m2m).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source .ci/build.bash
 source .ci/guest.bash
-target=${CARGO_TARGET_DIR:-target}
-m2m=${M2M_BIN:-$target/release/examples/m2m}
 
-needs_file "$m2m" "cargo build --release --features nvdec --example m2m"
+build nvdec --example m2m
+m2m=$built/examples/m2m
 version=$(guest_version)
 [ -n "$version" ] || skip "apt knows no Debian kernel (linux-image-amd64)"
 series=$(echo "$version" | cut -d. -f1,2)

@@ -5,6 +5,7 @@
 #   LIVE555=1 .ci/interop/rtsp.sh    also makes a folder with a newer Debian for live555MediaServer (mmdebstrap; port 554)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source .ci/build.bash
 
 packages="ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-rtsp vlc-bin vlc-plugin-base"
@@ -27,6 +28,5 @@ if [ -n "${LIVE555:-}" ]; then
   fi
 fi
 
-cargo build --release --quiet --example probe
-target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-/usr/bin/python3 .ci/interop/rtsp.check.py "$target/release/examples/probe" "$folder"
+build - --example probe
+/usr/bin/python3 .ci/interop/rtsp.check.py "$built/examples/probe" "$folder"

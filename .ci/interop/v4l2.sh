@@ -1,17 +1,12 @@
 #!/usr/bin/env bash
 # USB and CSI cameras on the kernel's real video interface: its test camera (vivid), and v4l2loopback for MJPEG, in a virtual machine.
-# Needs target/release/arenad and target/release/examples/probe (or $ARENAD_BIN, $PROBE_BIN; cargo build --release --features v4l2
-# --bin arenad --example probe).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source .ci/build.bash
 source .ci/guest.bash
-target=${CARGO_TARGET_DIR:-target}
-arenad=${ARENAD_BIN:-$target/release/arenad}
-probe=${PROBE_BIN:-$target/release/examples/probe}
 
-for program in "$arenad" "$probe"; do
-    needs_file "$program" "cargo build --release --features v4l2 --bin arenad --example probe"
-done
+build v4l2 --bin arenad --example probe
+arenad=$built/arenad probe=$built/examples/probe
 guest_needs v4l-utils python3
 version=$(guest_version)
 [ -n "$version" ] || skip "apt knows no Debian kernel (linux-image-amd64)"

@@ -26,7 +26,8 @@ const OWN_AGAIN: f32 = 0.998;
 /// A pose that keeps less than this share of its keypoints may be of two animals: what it keeps must be this sure.
 const WHOLE: f32 = 0.7;
 const OWN_IN_PART: f32 = 0.999;
-/// How much a body counts as one that a stray keypoint may be of: where its own pose has that keypoint elsewhere, and where it has no track.
+/// How much a body counts as one that a stray keypoint may be of: where its own pose has that keypoint elsewhere, and where it has
+/// no track.
 const HAS_ITS_OWN: f32 = 0.1;
 const HIDDEN: f32 = 0.3;
 /// A keypoint further than this from another is elsewhere, body sizes.

@@ -13,7 +13,7 @@ use std::path::Path;
 /// Where NVIDIA's decoder is, by release.
 const USUAL: [&str; 2] = ["/dev/v4l2-nvdec", "/dev/nvhost-nvdec"];
 /// The kernel's number for V4L2 devices.
-const VIDEO_MAJOR: u64 = 81;
+const VIDEO_MAJOR: libc::c_uint = 81;
 
 /// Opens the device at `path`, or a Jetson's where it usually is.
 pub(super) fn open(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
@@ -32,7 +32,7 @@ pub(super) fn open(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
         return Err(no_device(io::Error::other("is no device")));
     }
     let c_path = c_path(path).map_err(no_device)?;
-    let by_kernel = (about.rdev() >> 8) & 0xfff == VIDEO_MAJOR;
+    let by_kernel = libc::major(about.rdev()) == VIDEO_MAJOR;
     let file = if by_kernel { File::open(&c_path).map_err(no_device)? } else { by_library(&c_path)? };
     V4l2::new(file, &shown.to_string()).map(|device| Box::new(device) as Box<dyn Device>)
 }

@@ -114,7 +114,8 @@ impl Watch {
 
     /// The doubt that settling brings about a scene that went out seconds ago.
     pub fn look_back(&mut self, settled: &Settled) -> Option<Doubt> {
-        let doubts = Reason::ALL.map(|reason| if reason == Reason::Revised { self.revised(settled) } else { None });
+        let mut doubts = [None; REASONS];
+        doubts[Reason::Revised as usize] = self.revised(settled);
         self.strongest(&doubts, settled.scene.stamp.captured)
     }
 

@@ -32,7 +32,10 @@ impl Recent {
         let captured = delivery.scene.stamp.captured;
         // Either way: a clock that was set back must not keep the pictures away.
         let due = self.last.is_none_or(|last| captured.nanos_since(last).unsigned_abs() >= self.step_ns.unsigned_abs());
-        if let (true, true, Some(frame)) = (due, self.held.len() < MOST_HELD, &delivery.frame) {
+        if due
+            && self.held.len() < MOST_HELD
+            && let Some(frame) = &delivery.frame
+        {
             self.held.push_back(frame.clone());
             self.last = Some(captured);
         }

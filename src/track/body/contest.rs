@@ -42,8 +42,8 @@ impl Fits {
     }
 }
 
-/// Weighs keypoint `k` of every pose against every track. `others` counts the bodies, but this one, that what lies at a place may be of; `along_links` gives the misfit
-/// along links and the sum of their inverse variances. Places in body sizes.
+/// Weighs keypoint `k` of every pose against every track. `others` counts the bodies, but this one, that what lies at a place may be
+/// of; `along_links` gives the misfit along links and the sum of their inverse variances. Places in body sizes.
 pub fn fits(
     seats: &[Seat<'_>],
     expected: &[Expected],
