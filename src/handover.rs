@@ -271,11 +271,17 @@ impl FromIterator<usize> for KeypointSet {
     }
 }
 
+/// How likely each of the arena's animals shows the colour seen around each keypoint: 0 to 1, summing to 1 for a keypoint; all 0 where
+/// nothing is known.
+pub type Coats = [[f32; MAX_ANIMALS]; MAX_KEYPOINTS];
+
 /// The keypoints of one animal in one frame, not yet anybody's.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Pose {
     /// Body parts, camera pixels.
     pub keypoints: Keypoints,
+    /// Whose coat each of them lies on.
+    pub coats: Coats,
     /// Where the body is, camera pixels; always given.
     pub centre: InCamera,
     /// Likelihood of each of the arena's animals given this picture, each 0 to 1, summing to 1; all equal when unknown. As the reader of

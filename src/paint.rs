@@ -10,6 +10,7 @@ mod colour;
 mod follow;
 mod fusion;
 mod learning;
+mod patch;
 mod trunk;
 
 pub use colour::{Eye, Tint, rgb, tint};
@@ -93,6 +94,9 @@ impl Paint {
             let Some(pose) = poses.get_mut(index) else { continue };
             let looks = measured.map(|(tint, _)| looks(self.follower.coats(), &tint));
             pose.identity = self.fusion.fuse(&pose.identity, looks.as_ref());
+            if let (Some(eye), Some(Some(trunk))) = (&eye, trunks.get(index)) {
+                patch::read(eye, &self.anatomy, trunk.half_width(), self.follower.coats(), pose);
+            }
             if let Some((tint, seen)) = measured {
                 let _ = self.sights.push(Sight { at: pose.centre, tint, clear: alone && seen >= CLEAR });
             }

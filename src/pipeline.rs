@@ -162,7 +162,9 @@ impl Daemon {
             Tracking::told(contract, &config.model, parts, clock, Arc::clone(&ledger), &told)
         };
         let tracking = lent(urgency, open).inspect_err(|error| net.set_opening(&error.to_string()))?;
-        let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock).by(&config.decode)?;
+        let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock)
+            .by(&config.decode)
+            .inspect_err(|error| net.set_opening(&error.to_string()))?;
         let (engine, precision) = (tracking.engine(), tracking.precision());
         progress("starting the sinks");
         let info = file_info(&config.arena, contract, &config.zones);

@@ -19,8 +19,8 @@ mod told;
 
 use crate::config;
 use crate::handover::{
-    Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
-    Vanished,
+    Coats, Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene,
+    TrackId, Vanished,
 };
 use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
@@ -86,6 +86,8 @@ struct Track {
     under: Option<TrackId>,
     /// As last seen, without those that were given up.
     keypoints: Keypoints,
+    /// Of its pose in this frame.
+    coats: Coats,
     posture: Posture,
     seen_at: InCamera,
     /// Its pose in this frame.
@@ -195,7 +197,7 @@ impl Tracker {
         self.fade(step_s);
         self.doubt(&places, &pairs, step_s);
         self.start(&poses, &pairs);
-        self.check_bodies(step_s);
+        self.check_bodies(&poses, step_s);
         self.listen(&poses);
         self.name();
         self.tell();
@@ -230,6 +232,7 @@ impl Tracker {
                         .map(|k| Keypoint { score: k.score.clamp(0.0, 1.0), ..k });
                 }
                 pose.identity = identity::sound(&pose.identity, self.identities);
+                pose.coats = identity::sound_coats(&pose.coats, self.identities);
                 let _ = admitted.push(pose);
             }
         }
@@ -287,6 +290,7 @@ impl Tracker {
             let Some(pose) = pair.and_then(|index| poses.get(index)) else { continue };
             track.motion.update(pose.centre, motion::noise(size, pose.score));
             track.keypoints = pose.keypoints;
+            track.coats = pose.coats;
             track.seen_at = pose.centre;
             track.pose = *pair;
             track.unseen_s = 0.0;
@@ -436,6 +440,7 @@ impl Tracker {
             name: None,
             under: None,
             keypoints: pose.keypoints,
+            coats: pose.coats,
             posture: Posture::default(),
             seen_at: pose.centre,
             pose: Some(index),
@@ -531,6 +536,7 @@ fn order(a: &Pose, b: &Pose) -> Ordering {
     by_numbers(&[a.centre.x, a.centre.y, a.score], &[b.centre.x, b.centre.y, b.score])
         .then_with(|| by_numbers(&a.identity, &b.identity))
         .then_with(|| by_numbers(keypoints(a).as_flattened(), keypoints(b).as_flattened()))
+        .then_with(|| by_numbers(a.coats.as_flattened(), b.coats.as_flattened()))
 }
 
 fn by_numbers(a: &[f32], b: &[f32]) -> Ordering {

@@ -2,8 +2,9 @@
 //!
 //! A line is a frame, `{"seq":0,"time_s":0.0,"poses":[{"keypoints":[[x,y,score],null,…],"identity":[…],"score":s,"centre":[x,y]}]}`,
 //! or says why frames are missing, `{"gap":[first,last,"reason"]}`. Places are camera pixels; `time_s` counts from the
-//! recording's start, and `seq` is the frame number, which rises. Left out may be: `centre` (then the mean of the keypoints),
-//! `identity` (then all are equal), and lines of gaps (then numbers that are missing have the reason `inference`: the model said
+//! recording's start, and `seq` is the frame number, which rises. A pose's `coats`, `[[…],null,…]`, tell how likely each identity
+//! shows the colour around each keypoint. Left out may be: `centre` (then the mean of the keypoints), `identity` (then all are
+//! equal), `coats` (then nothing is known), and lines of gaps (then numbers that are missing have the reason `inference`: the model said
 //! nothing about them). Each number is written so that reading gives the same `f32`.
 
 mod reader;
@@ -14,7 +15,7 @@ pub use writer::TranscriptWriter;
 
 use crate::handover::{MAX_ANIMALS, MAX_KEYPOINTS, Pose};
 
-/// No line is longer, bytes: eight poses of 24 keypoints with every digit are 20 000.
+/// No line is longer, bytes: eight poses of 24 keypoints, each with 8 coats, with every digit are 45 000.
 pub const LONGEST_LINE: usize = 1 << 16;
 /// Most frames that may be missing in one file: 11 hours at 25 a second. Each becomes a row of `poses.csv`.
 pub const MOST_MISSING: u64 = 1_000_000;

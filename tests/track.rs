@@ -133,7 +133,7 @@ fn what_may_be_left_out_is_filled_in() {
 
 #[test]
 fn each_wrong_line_is_told_by_what_was_got_and_what_is_allowed() {
-    let whole = "{\"seq\":0,\"time_s\":0,\"poses\":[{\"keypoints\":[[1,2,0.5],null],\"identity\":[0.5,0.5],\"score\":1,\"centre\":[1,2]}]}";
+    let whole = "{\"seq\":0,\"time_s\":0,\"poses\":[{\"keypoints\":[[1,2,0.5],null],\"identity\":[0.5,0.5],\"coats\":[[0.9,0.1],null],\"score\":1,\"centre\":[1,2]}]}";
     read(whole.as_bytes(), sizes()).expect("read");
     let lines = "allowed: {\"seq\":…,\"time_s\":…,\"poses\":[…]} or {\"gap\":[first,last,\"reason\"]}";
     let nine = ["{\"keypoints\":[null,null],\"score\":1,\"centre\":[1,2]}"; 9].join(",");
@@ -145,10 +145,21 @@ fn each_wrong_line_is_told_by_what_was_got_and_what_is_allowed() {
         ("[1,2,0.5]", "[-2e5,2,0.5]", "poses[0].keypoints: got -200000; allowed: -100000 to 100000".to_owned()),
         (",null]", "]", "poses[0].keypoints: got 1; allowed: 2, one for each of the model's".to_owned()),
         ("[0.5,0.5]", "[1]", "poses[0].identity: got 1; allowed: 2, one for each of the model's, or none".to_owned()),
+        (
+            "[[0.9,0.1],null]",
+            "[[0.9,0.1],null,null]",
+            "poses[0].coats: got 3; allowed: 2, one for each keypoint, or none".to_owned(),
+        ),
+        (
+            "[0.9,0.1]",
+            "[1]",
+            "poses[0].coats[0]: got 1; allowed: 2, one for each of the model's identities, or null".to_owned(),
+        ),
+        ("[0.9,0.1]", "[0.9,-1e6]", "poses[0].coats: got -1000000; allowed: -100000 to 100000".to_owned()),
         ("\"score\":1", "\"score\":1e6", "poses[0].score: got 1000000; allowed: -100000 to 100000".to_owned()),
         ("\"centre\":[1,2]", "\"center\":[1,2]", "unknown field `center`, expected one of".to_owned()),
         (
-            "[[1,2,0.5],null],\"identity\":[0.5,0.5],\"score\":1,\"centre\":[1,2]",
+            "[[1,2,0.5],null],\"identity\":[0.5,0.5],\"coats\":[[0.9,0.1],null],\"score\":1,\"centre\":[1,2]",
             "[null,null],\"score\":1",
             "poses[0].centre: got neither a centre nor a keypoint; allowed: one of them at least".to_owned(),
         ),
@@ -191,10 +202,14 @@ fn pose() -> impl Strategy<Value = Pose> {
     let keypoint = (number(), number(), number()).prop_map(|(x, y, score)| Keypoint { at: InCamera { x, y }, score });
     let keypoints = proptest::collection::vec(proptest::option::of(keypoint), 9);
     let identity = proptest::collection::vec(number(), 4);
-    (keypoints, identity, number(), number(), number()).prop_map(|(keypoints, identity, score, x, y)| {
+    let coats = proptest::collection::vec(proptest::option::of(proptest::collection::vec(number(), 4)), 9);
+    (keypoints, identity, coats, number(), number(), number()).prop_map(|(keypoints, identity, coats, score, x, y)| {
         let mut pose = Pose { centre: InCamera { x, y }, score, ..Pose::default() };
         pose.keypoints[..9].copy_from_slice(&keypoints);
         pose.identity[..4].copy_from_slice(&identity);
+        for (shown, known) in pose.coats.iter_mut().zip(coats) {
+            shown[..4].copy_from_slice(&known.unwrap_or(vec![0.0; 4]));
+        }
         pose
     })
 }
@@ -244,11 +259,13 @@ fn what_no_tracker_takes_in_is_not_written() {
     (keypoints[0], keypoints[1]) = (place(f32::NAN), place(2.0));
     let mut identity = [0.0; MAX_ANIMALS];
     identity[0] = f32::INFINITY;
-    let good = Pose { keypoints, identity, score: 0.5, centre: InCamera { x: 1.0, y: 1.0 } };
+    let mut coats = [[0.0; MAX_ANIMALS]; MAX_KEYPOINTS];
+    (coats[0][1], coats[1][0]) = (f32::NAN, 0.75);
+    let good = Pose { keypoints, coats, identity, score: 0.5, centre: InCamera { x: 1.0, y: 1.0 } };
     let bad = Pose { centre: InCamera { x: f32::INFINITY, y: 1.0 }, ..good.clone() };
     let frame = Recorded { stamp: stamp(0, 0), gaps: Gaps::default(), poses: [bad, good].into_iter().collect() };
     let text = String::from_utf8(written(&[frame], &Gaps::default(), sizes())).expect("text");
     let said = "{\"seq\":0,\"time_s\":0.0,\"poses\":[{\"keypoints\":[null,[2.0,1.0,0.5]],\"identity\":[0.5,0.5],\
-                \"score\":0.5,\"centre\":[1.0,1.0]}]}\n";
+                \"coats\":[null,[0.75,0.0]],\"score\":0.5,\"centre\":[1.0,1.0]}]}\n";
     assert_eq!(text, said);
 }

@@ -79,8 +79,9 @@ fn wild_pose() -> impl Strategy<Value = Pose> {
         .prop_map(|(x, y, score, looks, parts)| {
             let mut pose = Pose { centre: InCamera { x, y }, score, ..Pose::default() };
             pose.identity.copy_from_slice(&looks);
-            for (keypoint, (x, y, score)) in pose.keypoints.iter_mut().zip(parts) {
-                *keypoint = Some(Keypoint { at: InCamera { x, y }, score });
+            for (k, (x, y, score)) in parts.into_iter().enumerate() {
+                pose.keypoints[k] = Some(Keypoint { at: InCamera { x, y }, score });
+                (pose.coats[k][0], pose.coats[k][k % MAX_ANIMALS]) = (score, looks[k % looks.len()]);
             }
             pose
         })
@@ -189,6 +190,7 @@ fn wild_draw_pose(dice: &mut Dice) -> Pose {
     for keypoint in pose.keypoints.iter_mut().take(6) {
         *keypoint = Some(Keypoint { at: InCamera { x: draw(), y: draw() }, score: draw() / 50.0 });
     }
+    pose.coats.iter_mut().take(6).for_each(|shown| shown[..2].fill_with(|| draw() / 100.0));
     pose
 }
 

@@ -97,11 +97,13 @@ def table(title: str, films: list[dict]) -> list[str]:
         sums = [counted([one["parts"][part] for one in kind]) for kind in kinds]
         cells = [f"{share(s['right'], s['right'] + s['wrong'])}, coverage {share(s['right'] + s['wrong'], s['visible'])}" for s in sums]
         row(f"{part.replace('_', ' ')} ({sums[0]['visible']})", cells)
-    jumps = [sum(film["jumps"][key] for film in films) for key in ("keypoints", "episodes")]
+    jumps = {key: sum(film["jumps"][key] for film in films) for key in films[0]["jumps"] if key.endswith(("keypoints", "episodes"))}
     given = sum(film["keypoints"]["given"] for film in films)
     squares = sum(film["keypoints"]["given"] * film["keypoints"]["rmse_px"] ** 2 for film in films)
     lines += ["", f"Keypoints: RMSE {(squares / max(given, 1)) ** 0.5:.2f} px over {given} given a place in view; under another's name"
-              f" {jumps[0]} in {jumps[1]} episodes, {jumps[1] / hours:.0f} episodes an hour.", ""]  # fmt: skip
+              f" {jumps['keypoints']} in {jumps['episodes']} episodes, {jumps['episodes'] / hours:.1f} an hour; lying on another in poses"
+              f" without a name {jumps['nameless_keypoints']} in {jumps['nameless_episodes']}; under their own name in a pose that as a"
+              f" whole fits another {jumps['own_name_keypoints']}.", ""]  # fmt: skip
     return lines
 
 

@@ -90,7 +90,7 @@ impl Fusion {
 }
 
 /// Logarithms as shares that sum to 1.
-fn shares(logs: &[f32]) -> [f32; MAX_ANIMALS] {
+pub fn shares(logs: &[f32]) -> [f32; MAX_ANIMALS] {
     let most = logs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut shares = [0.0; MAX_ANIMALS];
     for (share, log) in shares.iter_mut().zip(logs) {

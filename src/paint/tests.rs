@@ -63,6 +63,32 @@ fn each_bundled_coat_is_known_by_its_paint_alone() {
 }
 
 #[test]
+fn a_pose_over_two_animals_shows_whose_coat_each_keypoint_lies_on() {
+    let mut paint = Paint::new(&contract()).expect("coats");
+    let mut poses = Poses::new();
+    let _ = poses.push(mouse((80.0, 60.0)));
+    paint.read(&picture(&[((110.0, 60.0), RED), ((50.0, 60.0), SKY)]), &mut poses);
+    let shown: Vec<Option<usize>, 7> = poses[0].coats[..7]
+        .iter()
+        .map(|shown| (0..4).find(|coat| shown[*coat] > 0.9).filter(|_| (shown.iter().sum::<f32>() - 1.0).abs() < 0.01))
+        .collect();
+    // Nose, ears, flanks, tail base; the centre lies on the seam.
+    assert_eq!(shown[..5], [None, Some(0), Some(0), Some(2), Some(2)]);
+    assert_eq!((shown[6], poses[0].coats[0]), (Some(2), [0.0; MAX_ANIMALS]));
+}
+
+#[test]
+fn a_grey_picture_shows_no_coat() {
+    let mut paint = Paint::new(&contract()).expect("coats");
+    let mut poses = Poses::new();
+    let _ = poses.push(mouse((80.0, 60.0)));
+    let grey = vec![90; (SIZE.width * SIZE.height) as usize];
+    let frame = Frame::unpooled(PixelFormat::Grey, SIZE, Colour::default(), Stamp::default(), &grey).expect("a frame");
+    paint.read(&frame, &mut poses);
+    assert_eq!(poses[0].coats, crate::handover::Coats::default());
+}
+
+#[test]
 fn one_colour_has_one_tint_in_every_format() {
     let (y, u, v) = (150u8, 160u8, 90u8);
     for matrix in [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020] {

@@ -64,6 +64,13 @@ impl Anatomy {
         anatomy
     }
 
+    /// The keypoints that lie on paint.
+    pub fn painted(&self) -> impl Iterator<Item = usize> {
+        let [left, right] = self.ears;
+        let [near, far] = self.flanks;
+        [left, right, near, far, self.centre, self.tail_base].into_iter().flatten()
+    }
+
     /// The trunk of a pose; `None` where too little of it is known.
     pub fn trunk(&self, pose: &Pose) -> Option<Trunk> {
         let point = |index: Option<usize>| at(&pose.keypoints, index);
@@ -135,6 +142,11 @@ impl Trunk {
     pub fn length(&self) -> f32 {
         let [front, middle, back] = self.spine;
         front.distance(middle) + middle.distance(back)
+    }
+
+    /// Half its width, pixels.
+    pub fn half_width(&self) -> f32 {
+        self.half
     }
 
     /// Calls `take` with each place that is this animal's and none of `others`'.

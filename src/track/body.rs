@@ -8,10 +8,12 @@
 mod build;
 mod contest;
 mod posture;
+mod seat;
 
 pub use posture::Posture;
+pub use seat::{Hidden, Seat, UNKNOWN_COAT};
 
-use crate::handover::{Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
+use crate::handover::{KeypointSet, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
 use build::Build;
 use heapless::Vec;
@@ -24,8 +26,12 @@ const OWN_MIN: f32 = 0.99;
 /// One that was missing in the frame before comes back from this on: most borrowed ones are new ones.
 const OWN_AGAIN: f32 = 0.998;
 /// A pose that keeps less than this share of its keypoints may be of two animals: what it keeps must be this sure.
-const WHOLE: f32 = 0.7;
+const WHOLE: f32 = 0.8;
 const OWN_IN_PART: f32 = 0.999;
+/// And it must show its animal's coat this many times likelier than by chance; a keypoint that lies on no paint must be linked to one
+/// that shows it this clearly.
+const SHOWN: f32 = 2.0;
+const SHOWN_LINKED: f32 = 3.0;
 /// How much a body counts as one that a stray keypoint may be of: where its own pose has that keypoint elsewhere, and where it has
 /// no track.
 const HAS_ITS_OWN: f32 = 0.1;
@@ -36,35 +42,6 @@ const ELSEWHERE: f32 = 0.3;
 const OWN_BUILD_S: f32 = 5.0;
 /// A name teaches its build from this probability on.
 const TEACHES: f32 = 0.9;
-
-/// One track as the bodies see it in a frame.
-pub struct Seat<'a> {
-    /// What is remembered of its body.
-    pub posture: &'a mut Posture,
-    /// Keypoints of its pose, camera pixels; those given up become missing. `None` where it has no pose.
-    pub keypoints: Option<&'a mut Keypoints>,
-    /// How far it is thought to have gone since it was last seen, camera pixels. Counts where it has no pose.
-    pub moved: [f32; 2],
-    /// Who it was in the frame before, and how probably.
-    pub name: Option<(usize, f32)>,
-}
-
-impl Seat<'_> {
-    fn keypoint(&self, k: usize) -> Option<Keypoint> {
-        *self.keypoints.as_deref()?.get(k)?
-    }
-
-    /// How many keypoints its pose has.
-    fn count(&self) -> usize {
-        self.keypoints.as_deref().map_or(0, |keypoints| keypoints.iter().flatten().count())
-    }
-
-    fn give_up(&mut self, k: usize, given_up: bool) {
-        if let Some(keypoint) = self.keypoints.as_deref_mut().and_then(|keypoints| keypoints.get_mut(k)) {
-            *keypoint = keypoint.filter(|_| !given_up);
-        }
-    }
-}
 
 /// The bodies of an arena: how they are built, as a whole and each animal.
 #[derive(Clone, Debug)]
@@ -86,9 +63,9 @@ impl Bodies {
     }
 
     /// Gives up the keypoints that are not clearly their own track's, remembers the others, and learns from bodies that lie alone.
-    /// `hidden` are the places where animals without a track were last seen, camera pixels; `size` is the body size in camera
+    /// `hidden` are the animals without a track; `size` is the body size in camera
     /// pixels, `step_s` the time since the frame before.
-    pub fn check(&mut self, seats: &mut [Seat<'_>], hidden: &[InCamera], size: f32, step_s: f32) {
+    pub fn check(&mut self, seats: &mut [Seat<'_>], hidden: &[Hidden], size: f32, step_s: f32) {
         let mut expected: Vec<Expected, MAX_ANIMALS> = Vec::new();
         for seat in seats.iter_mut().take(MAX_ANIMALS) {
             seat.posture.age(step_s);
@@ -114,7 +91,7 @@ impl Bodies {
     }
 
     /// Goes from the keypoints that stray least to those that stray most, so that links lead outwards from what is sure.
-    fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], hidden: &[InCamera], size: f32) {
+    fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], hidden: &[Hidden], size: f32) {
         let given: Vec<usize, MAX_ANIMALS> = seats.iter().take(MAX_ANIMALS).map(Seat::count).collect();
         let mut shares = [[0.0; MAX_ANIMALS]; MAX_KEYPOINTS];
         let mut judged = KeypointSet::default();
@@ -132,31 +109,48 @@ impl Bodies {
         }
         for (index, (seat, given)) in seats.iter_mut().zip(given).enumerate() {
             if (seat.count() as f32) < WHOLE * given as f32 {
-                shares.iter().enumerate().for_each(|(k, shares)| seat.give_up(k, shares[index] < OWN_IN_PART));
+                let shown = self.shown(seat);
+                for (k, shares) in shares.iter().enumerate() {
+                    seat.give_up(k, shares[index] < OWN_IN_PART || !shown.contains(k));
+                }
             }
         }
     }
 
-    /// How many bodies, but `own`, a keypoint `k` at `at` (body sizes) may be of. Each counts by how little is known of its own one.
+    /// The keypoints of a pose whose coat speaks for them; all where nothing is known of coats.
+    fn shown(&self, seat: &Seat<'_>) -> KeypointSet {
+        let told = (0..MAX_KEYPOINTS).any(|k| seat.tells(k));
+        let spoken_for = |k: &usize| {
+            let linked = || self.links.iter().filter(|link| link.contains(k)).flatten().filter(|other| *other != k);
+            let by_link = |other: &usize| seat.keypoint(*other).is_some() && seat.shows(*other) >= SHOWN_LINKED;
+            !told || seat.shows(*k) >= SHOWN || (!seat.tells(*k) && linked().any(by_link))
+        };
+        (0..MAX_KEYPOINTS).filter(spoken_for).collect()
+    }
+
+    /// How many bodies, but `own`, a keypoint `k` at `at` (body sizes) may be of. Each counts by how little is known of its own one
+    /// and by how well its coat fits.
     fn others(
         &self,
         seats: &[Seat<'_>],
         expected: &[Expected],
-        hidden: &[InCamera],
+        hidden: &[Hidden],
         size: f32,
         k: usize,
         (own, at): (usize, [f32; 2]),
     ) -> f32 {
+        let Some(shown) = seats.get(own).and_then(|seat| seat.coats.get(k)) else { return 0.0 };
         let away = |place: InCamera| (place.x / size - at[0]).hypot(place.y / size - at[1]);
         let near =
             seats.iter().zip(expected).enumerate().filter(|(index, (_, body))| *index != own && body.reaches(at));
         let seen = near.map(|(_, (seat, _))| match seat.keypoint(k) {
-            Some(keypoint) if away(keypoint.at) > ELSEWHERE => HAS_ITS_OWN,
-            _ => 1.0,
+            Some(keypoint) if away(keypoint.at) > ELSEWHERE => HAS_ITS_OWN * seat.would_show(shown),
+            _ => seat.would_show(shown),
         });
         let reach = self.all.reach();
-        let hidden = hidden.iter().filter(|place| away(**place) <= reach).count();
-        seen.sum::<f32>() + HIDDEN * hidden as f32
+        let hidden = hidden.iter().filter(|hidden| away(hidden.at) <= reach);
+        let hidden = hidden.filter_map(|hidden| shown.get(hidden.identity));
+        seen.sum::<f32>() + HIDDEN * hidden.sum::<f32>()
     }
 
     /// How well a keypoint `k` at `at` (body sizes) keeps the lengths of the links to this track's keypoints that were judged.

@@ -9,7 +9,8 @@
 //! four and four cost 600.
 
 use super::assign::{Costs, assign};
-use crate::handover::{Identity, MAX_ANIMALS};
+use super::body::UNKNOWN_COAT;
+use crate::handover::{Coats, Identity, MAX_ANIMALS};
 
 /// Least logarithm of odds between two identities, for the numbers' sake.
 const LEAST: f32 = -16.0;
@@ -50,6 +51,14 @@ pub fn sound(likelihood: &Shares, identities: usize) -> Shares {
         *share = NOTHING * even + (1.0 - NOTHING) * if usable { p / sum } else { even };
     }
     shares
+}
+
+/// How much likelier than by chance each identity shows what is seen around each keypoint; 1 where nothing is known.
+pub fn sound_coats(coats: &Coats, identities: usize) -> Coats {
+    coats.map(|shown| {
+        let known = shown[..identities].iter().any(|share| *share > 0.0);
+        if known { sound(&shown, identities).map(|share| share * identities as f32) } else { UNKNOWN_COAT }
+    })
 }
 
 /// How likely an animal is there: its track has had poses for `seen_s` seconds and none for `unseen_s`, and is given up after

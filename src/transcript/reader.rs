@@ -51,6 +51,8 @@ struct WrittenPose {
     keypoints: Vec<Option<[f32; 3]>>,
     #[serde(default)]
     identity: Vec<f32>,
+    #[serde(default)]
+    coats: Vec<Option<Vec<f32>>>,
     score: f32,
     centre: Option<[f32; 2]>,
 }
@@ -184,7 +186,7 @@ fn told(error: &serde_json::Error) -> String {
 }
 
 fn pose(written: WrittenPose, sizes: Sizes) -> Result<Pose, String> {
-    let WrittenPose { keypoints, identity, score, centre } = written;
+    let WrittenPose { keypoints, identity, coats, score, centre } = written;
     if keypoints.len() != sizes.keypoints {
         return Err(format!(
             "keypoints: got {}; allowed: {}, one for each of the model's",
@@ -218,6 +220,26 @@ fn pose(written: WrittenPose, sizes: Sizes) -> Result<Pose, String> {
             identity.len(),
             sizes.identities
         ));
+    }
+    if coats.len() > sizes.keypoints {
+        return Err(format!(
+            "coats: got {}; allowed: {}, one for each keypoint, or none",
+            coats.len(),
+            sizes.keypoints
+        ));
+    }
+    for (k, (shown, written)) in pose.coats.iter_mut().zip(coats).enumerate() {
+        let Some(written) = written else { continue };
+        if written.len() != sizes.identities {
+            return Err(format!(
+                "coats[{k}]: got {}; allowed: {}, one for each of the model's identities, or null",
+                written.len(),
+                sizes.identities
+            ));
+        }
+        for (share, written) in shown.iter_mut().zip(written) {
+            *share = checked("coats", written)?;
+        }
     }
     Ok(pose)
 }

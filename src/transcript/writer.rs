@@ -84,11 +84,27 @@ fn push_pose(line: &mut Vec<u8>, pose: &Pose, sizes: Sizes) -> io::Result<()> {
     } else {
         push_numbers(line, &vec![1.0 / sizes.identities as f32; sizes.identities])?;
     }
+    push_coats(line, pose, sizes)?;
     line.extend_from_slice(b",\"score\":");
     push_number(line, pose.score)?;
     line.extend_from_slice(b",\"centre\":");
     push_numbers(line, &[pose.centre.x, pose.centre.y])?;
     line.push(b'}');
+    Ok(())
+}
+
+/// Nothing where no keypoint's coat is known.
+fn push_coats(line: &mut Vec<u8>, pose: &Pose, sizes: Sizes) -> io::Result<()> {
+    let known = |shown: &[f32]| shown.iter().any(|share| *share != 0.0) && shown.iter().copied().all(allowed);
+    let coats = || pose.coats[..sizes.keypoints].iter().map(|shown| &shown[..sizes.identities]);
+    if !coats().any(known) {
+        return Ok(());
+    }
+    for (index, shown) in coats().enumerate() {
+        line.extend_from_slice(if index == 0 { b",\"coats\":[" } else { b"," });
+        if known(shown) { push_numbers(line, shown)? } else { line.extend_from_slice(b"null") }
+    }
+    line.push(b']');
     Ok(())
 }
 

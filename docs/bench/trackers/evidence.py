@@ -59,7 +59,9 @@ def unsure(frames: list, truth_path: Path, seed: int) -> list:
                 like = int(dice.choice(others))
             identity = [(1.0 - sure) / (names - 1)] * names
             identity[like] = sure
-            poses.append({**pose, "identity": identity})
+            # What single keypoints show of the coat would tell the name again.
+            rest = {key: value for key, value in pose.items() if key != "coats"}
+            poses.append({**rest, "identity": identity})
         changed.append({**frame, "poses": poses})
     return changed
 

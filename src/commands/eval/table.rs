@@ -97,7 +97,14 @@ fn keypoints(figures: &Figures) -> String {
         ("OKS mAP", points.oks_map.map_or("-".to_owned(), |map| format!("{map:.4}"))),
         (
             "keypoint jumps",
-            format!("{} in {} episodes, {} per hour", jumps.keypoints, jumps.episodes, number(jumps.episodes_per_hour)),
+            format!(
+                "{} in {} episodes, {} per hour; under no name {} in {}",
+                jumps.keypoints,
+                jumps.episodes,
+                number(jumps.episodes_per_hour),
+                jumps.nameless_keypoints,
+                jumps.nameless_episodes
+            ),
         ),
     ] {
         text.push_str(&format!("{name:<28} {value}\n"));

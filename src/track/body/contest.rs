@@ -59,7 +59,7 @@ pub fn fits(
         *place = keypoint.map(|keypoint| [keypoint.at.x / size, keypoint.at.y / size]);
     }
     for (column, at) in places.iter().take(expected.len()).enumerate() {
-        let Some(at) = *at else { continue };
+        let (Some(at), Some(shown)) = (*at, seats[column].coats.get(k)) else { continue };
         fits.there |= 1 << column;
         for (other, place) in places.iter().enumerate() {
             if place.is_some_and(|place| (place[0] - at[0]).hypot(place[1] - at[1]) < ONE_PLACE) {
@@ -80,7 +80,7 @@ pub fn fits(
                     }
                 }
             };
-            fits.rows[row][column] = (fit / strangers).min(SUREST);
+            fits.rows[row][column] = (fit / strangers).min(SUREST) * seat.would_show(shown);
         }
     }
     fits

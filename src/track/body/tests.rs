@@ -1,7 +1,7 @@
 //! Made-up mice: a trunk and a tail of three, walking, touching and crossing tails.
 
-use super::{Bodies, Posture, Seat};
-use crate::handover::{Keypoint, KeypointSet, Keypoints, MAX_KEYPOINTS};
+use super::{Bodies, Hidden, Posture, Seat, UNKNOWN_COAT};
+use crate::handover::{Coats, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
 
 const STEP_S: f32 = 1.0 / 30.0;
@@ -36,13 +36,31 @@ fn mouse(x: f32, y: f32, turn: f32, swing: f32, tail: f32) -> Keypoints {
 struct Stage {
     bodies: Bodies,
     postures: [Posture; 2],
+    /// Whose coats their poses show.
+    coats: [Coats; 2],
     frame: usize,
+}
+
+const UNKNOWN: Coats = [UNKNOWN_COAT; MAX_KEYPOINTS];
+
+/// What shows the coat of one of four animals.
+fn coat_of(animal: usize) -> [f32; MAX_ANIMALS] {
+    std::array::from_fn(|other| {
+        if other == animal {
+            3.9
+        } else if other < 4 {
+            0.03
+        } else {
+            0.0
+        }
+    })
 }
 
 impl Stage {
     /// Both were seen alone for some seconds; the tail of the second is `tail` long in each half.
     fn new(links: &[[usize; 2]], tail: f32) -> Self {
-        let mut stage = Self { bodies: Bodies::new(links), postures: Default::default(), frame: 0 };
+        let mut stage =
+            Self { bodies: Bodies::new(links), postures: Default::default(), coats: [UNKNOWN; 2], frame: 0 };
         for _ in 0..300 {
             let (first, second) = stage.walking(tail);
             let kept = stage.show([Some(first), Some(second)], &[]);
@@ -65,8 +83,10 @@ impl Stage {
     }
 
     /// Shows a frame; gives what each mouse keeps.
-    fn show(&mut self, mut poses: [Option<Keypoints>; 2], hidden: &[InCamera]) -> [Option<Keypoints>; 2] {
+    fn show(&mut self, mut poses: [Option<Keypoints>; 2], hidden: &[Hidden]) -> [Option<Keypoints>; 2] {
         self.frame += 1;
+        let shares: [[f32; MAX_ANIMALS]; 2] =
+            std::array::from_fn(|own| std::array::from_fn(|identity| if identity == own { 0.99 } else { 0.0 }));
         let mut seats: Vec<Seat<'_>> = self
             .postures
             .iter_mut()
@@ -75,6 +95,8 @@ impl Stage {
             .map(|(index, (posture, pose))| Seat {
                 posture,
                 keypoints: pose.as_mut(),
+                coats: &self.coats[index],
+                shares: &shares[index],
                 moved: [0.0; 2],
                 name: Some((index, 0.99)),
             })
@@ -183,7 +205,8 @@ fn an_animal_out_of_sight_makes_keypoints_near_it_doubtful() {
     assert!(missing(&first, &kept[0]).is_empty());
     let mut stage = Stage::new(&LINKS, 20.0);
     let (first, second) = odd(&stage);
-    let kept = stage.show([Some(first), Some(second)], &[first[TAIL_END].expect("given").at]);
+    let kept =
+        stage.show([Some(first), Some(second)], &[Hidden { identity: 2, at: first[TAIL_END].expect("given").at }]);
     assert_eq!(missing(&first, &kept[0]), vec![TAIL_END]);
 }
 
@@ -268,4 +291,46 @@ fn a_pose_that_loses_much_to_another_body_keeps_nothing_doubtful() {
         kept[0].expect("a pose")[CENTRE].is_some()
     };
     assert_eq!((kept(&[]), kept(&[0, 4, TAIL_MIDDLE, TAIL_END])), (true, false));
+}
+
+#[test]
+fn a_keypoint_on_a_hidden_neighbours_coat_is_given_up() {
+    let kept = |coat| {
+        let mut stage = Stage::new(&LINKS, 20.0);
+        let (first, _) = stage.touching();
+        stage.coats[0][2] = coat;
+        let kept = stage.show([Some(first), None], &[]);
+        missing(&first, &kept[0])
+    };
+    assert_eq!([kept(coat_of(0)), kept(UNKNOWN_COAT), kept(coat_of(1))], [vec![], vec![], vec![2]]);
+}
+
+#[test]
+fn its_own_coat_speaks_for_a_keypoint_that_would_be_doubtful() {
+    let kept_at = |coat, off: f32| {
+        let mut stage = Stage::new(&LINKS, 20.0);
+        let (mut first, _) = stage.touching();
+        stage.coats[0][2] = coat;
+        first[2].as_mut().expect("given").at.y += off;
+        missing(&first, &stage.show([Some(first), None], &[])[0]).is_empty()
+    };
+    let furthest = |coat| (0..40).map(|step| 0.5 * step as f32).take_while(|off| kept_at(coat, *off)).count();
+    let (own, unknown) = (furthest(coat_of(0)), furthest(UNKNOWN_COAT));
+    assert!(own > unknown, "{own} {unknown}");
+}
+
+#[test]
+fn what_is_left_of_a_pose_over_two_animals_must_show_its_coat() {
+    // The tail is the neighbour's. The nose lies on no paint; it is linked to the centre.
+    let kept = |centre| {
+        let mut stage = Stage::new(&LINKS, 20.0);
+        let (mut first, mut second) = stage.touching();
+        (stage.coats[0][1], stage.coats[0][2], stage.coats[0][CENTRE]) = (coat_of(0), coat_of(0), centre);
+        for k in [4, TAIL_MIDDLE, TAIL_END] {
+            first[k] = second[k].take();
+        }
+        missing(&first, &stage.show([Some(first), Some(second)], &[])[0])
+    };
+    let tail = [4, TAIL_MIDDLE, TAIL_END];
+    assert_eq!((kept(coat_of(0)), kept(UNKNOWN_COAT)), (tail.to_vec(), [&[0], &tail[..]].concat()));
 }
