@@ -26,10 +26,11 @@ const OWN_MIN: f32 = 0.99;
 /// One that was missing in the frame before comes back from this on: most borrowed ones are new ones.
 const OWN_AGAIN: f32 = 0.998;
 /// A pose that keeps less than this share of its keypoints may be of two animals: what it keeps must be this sure.
-const WHOLE: f32 = 0.8;
+const WHOLE: f32 = 0.7;
 const OWN_IN_PART: f32 = 0.999;
-/// And it must show its animal's coat this many times likelier than by chance; a keypoint that lies on no paint must be linked to one
-/// that shows it this clearly.
+/// Where coats are known a smaller loss makes it doubtful, for what it keeps can still be vouched for: it must show its animal's coat
+/// this many times likelier than by chance; a keypoint that lies on no paint must be linked to one that shows it this clearly.
+const WHOLE_COATED: f32 = 0.8;
 const SHOWN: f32 = 2.0;
 const SHOWN_LINKED: f32 = 3.0;
 /// How much a body counts as one that a stray keypoint may be of: where its own pose has that keypoint elsewhere, and where it has
@@ -108,22 +109,22 @@ impl Bodies {
             judged.insert(k);
         }
         for (index, (seat, given)) in seats.iter_mut().zip(given).enumerate() {
-            if (seat.count() as f32) < WHOLE * given as f32 {
+            let coated = (0..MAX_KEYPOINTS).any(|k| seat.tells(k));
+            if (seat.count() as f32) < if coated { WHOLE_COATED } else { WHOLE } * given as f32 {
                 let shown = self.shown(seat);
                 for (k, shares) in shares.iter().enumerate() {
-                    seat.give_up(k, shares[index] < OWN_IN_PART || !shown.contains(k));
+                    seat.give_up(k, shares[index] < OWN_IN_PART || (coated && !shown.contains(k)));
                 }
             }
         }
     }
 
-    /// The keypoints of a pose whose coat speaks for them; all where nothing is known of coats.
+    /// The keypoints of a pose whose coat speaks for them.
     fn shown(&self, seat: &Seat<'_>) -> KeypointSet {
-        let told = (0..MAX_KEYPOINTS).any(|k| seat.tells(k));
         let spoken_for = |k: &usize| {
             let linked = || self.links.iter().filter(|link| link.contains(k)).flatten().filter(|other| *other != k);
             let by_link = |other: &usize| seat.keypoint(*other).is_some() && seat.shows(*other) >= SHOWN_LINKED;
-            !told || seat.shows(*k) >= SHOWN || (!seat.tells(*k) && linked().any(by_link))
+            seat.shows(*k) >= SHOWN || (!seat.tells(*k) && linked().any(by_link))
         };
         (0..MAX_KEYPOINTS).filter(spoken_for).collect()
     }
