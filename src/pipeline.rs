@@ -163,6 +163,7 @@ impl Daemon {
         };
         let tracking = lent(urgency, open).inspect_err(|error| net.set_opening(&error.to_string()))?;
         let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock).by(&config.decode)?;
+        let decode = decode.in_place(tracking.reads_in_place());
         let (engine, precision) = (tracking.engine(), tracking.precision());
         progress("starting the sinks");
         let info = file_info(&config.arena, contract, &config.zones);

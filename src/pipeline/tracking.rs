@@ -255,7 +255,15 @@ impl Tracking {
         let window = window.unwrap_or_else(|| Window::whole((width, height)));
         let seen = self.engine.see(frame, window)?;
         self.seen = seen.is_some();
+        if self.seen && frame.lent().is_some() && self.engine.reads_in_place() {
+            counters.frames_in_place.one();
+        }
         Ok(seen.unwrap_or_else(|| self.preprocessor.fill_window(frame, window, &mut self.input)))
+    }
+
+    /// Whether the engine reads pictures where their decoder left them.
+    pub fn reads_in_place(&self) -> bool {
+        self.engine.reads_in_place()
     }
 
     /// What filled the model's input from the last frame.
