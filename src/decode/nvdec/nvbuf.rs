@@ -261,11 +261,11 @@ impl Mapped {
         image?;
         // SAFETY: a surface of the library has a list of at least one.
         let params = unsafe { (*surface).list.as_ref() }.ok_or_else(|| nothing("NvBufSurfaceMap"))?;
-        mapped.planes = planes(params, size)?;
         if params.image.is_null() {
             return Err(nothing("NvBufSurfaceMapEglImage"));
         }
         mapped.image = EglImage::new(params.image.expose_provenance());
+        mapped.planes = planes(params, size)?;
         Ok(mapped)
     }
 }
@@ -377,6 +377,9 @@ fn done(call: &'static str, answer: c_int) -> Result<(), Fault> {
 fn nothing(call: &'static str) -> Fault {
     Fault::Call { call, what: "it answered nothing".to_owned() }
 }
+
+#[cfg(test)]
+pub(super) mod stand_in;
 
 #[cfg(test)]
 mod tests {

@@ -94,3 +94,6 @@ impl Surfaces {
 
 /// What keeps a surface from the GPU most often.
 const ADVICE: &str = "an EGLImage needs a display that EGL can open: unset DISPLAY where nobody is logged in";
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 mod input;
+#[cfg(test)]
+pub(super) mod stand_in;
 
 pub use input::GpuInput;
 

@@ -122,3 +122,6 @@ impl InPlace {
         self.read = None;
     }
 }
+
+#[cfg(all(test, feature = "tensorrt"))]
+mod tests;

@@ -68,4 +68,4 @@ fn busy((width, height): (u32, u32)) -> Option<Frame> {
 }
 
 #[cfg(all(test, feature = "tensorrt"))]
-mod tests;
+pub(super) mod tests;
