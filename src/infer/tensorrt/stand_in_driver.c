@@ -1,5 +1,5 @@
 // A CUDA driver of our own for tests without a GPU: "device" addresses that nothing but this file can follow, and a "launch" that runs the
-// host's form of picture.h. As a library it is a libcuda.so.1 (.ci/interop/cuda.sh). Its calls are done when they answer.
+// host's form of picture.h. As a library it is a libcuda.so.1 (.ci/interop/cuda.sh, nvdec.sh). Its calls are done when they answer.
 #include "picture.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +39,7 @@ int cuDeviceGet(int* gpu, int index) { return *gpu = 0, index != 0; }
 int cuDeviceGetName(char* name, int len, int gpu) { return (void)gpu, strncpy(name, "stand-in GPU", (size_t)len), 0; }
 int cuDeviceGetAttribute(int* value, int what, int gpu) {
     (void)gpu;
-    *value = what == 18 ? integrated : what == 75 ? 8 : 7;
+    *value = what == 18 ? integrated || getenv("STAND_IN_SHARED") != NULL : what == 75 ? 8 : 7;
     return 0;
 }
 int cuDevicePrimaryCtxRetain(void** context, int gpu) { return *context = &integrated, gpu; }

@@ -3,7 +3,7 @@
 
 use super::super::library::Fault;
 use super::super::picture::{Numbers, Picture};
-use crate::handover::{EglImage, Lent};
+use crate::handover::{EglImage, Kept, Lent};
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
@@ -104,6 +104,8 @@ unsafe extern "C" {
 pub struct GpuInput {
     raw: *mut c_void,
     gpu: String,
+    /// Surfaces that the driver knows: they go after the input.
+    kept: Vec<(EglImage, Kept)>,
 }
 
 // SAFETY: each call makes the GPU's context current; `&mut self` keeps it to one thread at a time.
@@ -131,7 +133,7 @@ impl GpuInput {
         };
         said.checked(code, Fault::Device)?;
         let gpu: Vec<u8> = gpu.into_iter().take_while(|byte| *byte != 0).collect();
-        Ok(Self { raw, gpu: String::from_utf8_lossy(&gpu).into_owned() })
+        Ok(Self { raw, gpu: String::from_utf8_lossy(&gpu).into_owned(), kept: Vec::new() })
     }
 
     /// The GPU's name.
@@ -144,6 +146,19 @@ impl GpuInput {
         let (raw, mut gpu_ms, mut said) = (RawPicture::new(picture), 0.0, Said::new());
         // SAFETY: the input is open, the planes live as long as the call, which copies them, and have the bytes that `Picture` promises.
         let code = unsafe { arenad_input_fill(self.raw, &raw const raw, ptr::null(), &raw mut gpu_ms, &raw mut said) };
+        said.checked(code, Fault::Run).map(|()| gpu_ms)
+    }
+
+    /// The same of a picture that its decoder lent, which is not copied; its surface is kept as long as the input.
+    pub fn fill_in_place(&mut self, picture: &Picture<'_>, lent: &Lent) -> Result<f32, Fault> {
+        let (raw, surface, mut gpu_ms, mut said) =
+            (RawPicture::new(picture), RawSurface::new(picture, lent)?, 0.0, Said::new());
+        if !self.kept.iter().any(|(image, _)| *image == lent.image()) {
+            self.kept.push((lent.image(), lent.keep()));
+        }
+        // SAFETY: the input is open; the surface holds the picture at these places, and the call waits until it was read.
+        let code =
+            unsafe { arenad_input_fill(self.raw, &raw const raw, &raw const surface, &raw mut gpu_ms, &raw mut said) };
         said.checked(code, Fault::Run).map(|()| gpu_ms)
     }
 
