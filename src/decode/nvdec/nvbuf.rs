@@ -3,9 +3,14 @@
 //! Written after NVIDIA's headers of JetPack 5 and 6; it has run on no board.
 #![allow(unsafe_code)]
 
+mod layout;
+#[cfg(test)]
+pub(super) mod stand_in;
+
 use super::device::{Fault, Rect};
 use super::system::{Exported, Library};
 use crate::handover::{EglImage, Lent, Surface};
+use layout::{Allocate, RawSurface, SurfaceParams, Transform, TransformRect};
 use std::ffi::{c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -22,101 +27,19 @@ const CROP: u32 = 1 | 1 << 1;
 /// `NVBUF_MAP_READ`, and the number for all planes.
 const TO_READ: c_uint = 0;
 const ALL: c_int = -1;
-/// `NVBUF_MAX_PLANES` and `STRUCTURE_PADDING`.
-const PLANES: usize = 4;
-const PADDING: usize = 4;
-
-/// `NvBufSurface`, as far as it is read.
-#[repr(C)]
-pub(super) struct RawSurface {
-    gpu: u32,
-    batch: u32,
-    pub(super) filled: u32,
-    contiguous: u32,
-    memory: u32,
-    pub(super) list: *mut SurfaceParams,
-}
-
-/// `NvBufSurfacePlaneParams`.
-#[repr(C)]
-pub(super) struct PlaneParams {
-    pub(super) count: u32,
-    width: [u32; PLANES],
-    height: [u32; PLANES],
-    pub(super) pitch: [u32; PLANES],
-    offset: [u32; PLANES],
-    pub(super) size: [u32; PLANES],
-    bytes_a_pixel: [u32; PLANES],
-    reserved: [*mut c_void; PADDING * PLANES],
-}
-
-/// `NvBufSurfaceParams`, as far as it is read: the end is `NvBufSurfaceMappedAddr`.
-#[repr(C)]
-pub(super) struct SurfaceParams {
-    width: u32,
-    height: u32,
-    pitch: u32,
-    pub(super) colour: u32,
-    pub(super) layout: u32,
-    file: u64,
-    bytes: u32,
-    data: *mut c_void,
-    pub(super) planes: PlaneParams,
-    pub(super) mapped: [*mut u8; PLANES],
-    pub(super) image: *mut c_void,
-}
-
-/// `NvBufSurfaceAllocateParams`.
-#[repr(C)]
-#[derive(Default)]
-pub(super) struct Allocate {
-    gpu: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    size: u32,
-    contiguous: u32,
-    pub(super) colour: u32,
-    layout: u32,
-    memory: u32,
-    scan: u32,
-    chroma_place: [u8; 4],
-    tag: u32,
-    unpadded: u32,
-    reserved: [u64; 4],
-}
-
-/// `NvBufSurfTransformRect`.
-#[repr(C)]
-pub(super) struct TransformRect {
-    pub(super) top: u32,
-    pub(super) left: u32,
-    pub(super) width: u32,
-    pub(super) height: u32,
-}
-
-/// `NvBufSurfTransformParams`.
-#[repr(C)]
-pub(super) struct Transform {
-    flags: u32,
-    flip: u32,
-    filter: u32,
-    pub(super) from: *const TransformRect,
-    pub(super) to: *const TransformRect,
-}
-
 /// The functions of <nvbufsurface.h> and <nvbufsurftransform.h>; their enums and flags are 32-bit numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Calls {
-    pub(super) from_file: unsafe extern "C" fn(c_int, *mut *mut c_void) -> c_int,
-    pub(super) allocate: unsafe extern "C" fn(*mut *mut RawSurface, u32, *const Allocate) -> c_int,
-    pub(super) destroy: unsafe extern "C" fn(*mut RawSurface) -> c_int,
-    pub(super) copy: unsafe extern "C" fn(*mut RawSurface, c_uint, c_uint, c_uint, c_uint, *mut u8) -> c_int,
-    pub(super) transform: unsafe extern "C" fn(*mut RawSurface, *mut RawSurface, *mut Transform) -> c_int,
-    pub(super) map: unsafe extern "C" fn(*mut RawSurface, c_int, c_int, c_uint) -> c_int,
-    pub(super) unmap: unsafe extern "C" fn(*mut RawSurface, c_int, c_int) -> c_int,
-    pub(super) sync: unsafe extern "C" fn(*mut RawSurface, c_int, c_int) -> c_int,
-    pub(super) map_image: unsafe extern "C" fn(*mut RawSurface, c_int) -> c_int,
-    pub(super) unmap_image: unsafe extern "C" fn(*mut RawSurface, c_int) -> c_int,
+    from_file: unsafe extern "C" fn(c_int, *mut *mut c_void) -> c_int,
+    allocate: unsafe extern "C" fn(*mut *mut RawSurface, u32, *const Allocate) -> c_int,
+    destroy: unsafe extern "C" fn(*mut RawSurface) -> c_int,
+    copy: unsafe extern "C" fn(*mut RawSurface, c_uint, c_uint, c_uint, c_uint, *mut u8) -> c_int,
+    transform: unsafe extern "C" fn(*mut RawSurface, *mut RawSurface, *mut Transform) -> c_int,
+    map: unsafe extern "C" fn(*mut RawSurface, c_int, c_int, c_uint) -> c_int,
+    unmap: unsafe extern "C" fn(*mut RawSurface, c_int, c_int) -> c_int,
+    sync: unsafe extern "C" fn(*mut RawSurface, c_int, c_int) -> c_int,
+    map_image: unsafe extern "C" fn(*mut RawSurface, c_int) -> c_int,
+    unmap_image: unsafe extern "C" fn(*mut RawSurface, c_int) -> c_int,
 }
 
 impl std::fmt::Debug for Calls {
@@ -376,26 +299,4 @@ fn done(call: &'static str, answer: c_int) -> Result<(), Fault> {
 
 fn nothing(call: &'static str) -> Fault {
     Fault::Call { call, what: "it answered nothing".to_owned() }
-}
-
-#[cfg(test)]
-pub(super) mod stand_in;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::mem::offset_of;
-
-    #[test]
-    fn structs_lie_as_nvidias_headers_say() {
-        assert_eq!((offset_of!(RawSurface, filled), offset_of!(RawSurface, list)), (8, 24));
-        assert_eq!((offset_of!(SurfaceParams, colour), offset_of!(SurfaceParams, layout)), (12, 16));
-        assert_eq!((offset_of!(SurfaceParams, file), offset_of!(SurfaceParams, planes)), (24, 48));
-        assert_eq!((offset_of!(PlaneParams, pitch), offset_of!(PlaneParams, size)), (36, 68));
-        assert_eq!(size_of::<PlaneParams>(), 232);
-        assert_eq!((offset_of!(SurfaceParams, mapped), offset_of!(SurfaceParams, image)), (280, 312));
-        assert_eq!((offset_of!(Allocate, colour), offset_of!(Allocate, memory)), (20, 28));
-        assert_eq!((offset_of!(Allocate, tag), size_of::<Allocate>()), (40, 80));
-        assert_eq!((offset_of!(Transform, from), size_of::<Transform>()), (16, 32));
-    }
 }

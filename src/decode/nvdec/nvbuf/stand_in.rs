@@ -3,6 +3,9 @@
 use super::*;
 use std::cell::RefCell;
 
+/// What changes what a surface says of itself.
+pub type Lie = fn(&mut SurfaceParams);
+
 /// What the stand-in libraries of this thread did, and what they shall do.
 #[derive(Default)]
 pub struct Board {
@@ -15,7 +18,7 @@ pub struct Board {
     /// The call that fails.
     pub fails: &'static str,
     /// Changes what a surface says of itself.
-    pub lies: Option<fn(&mut SurfaceParams)>,
+    pub lies: Option<Lie>,
 }
 
 thread_local! {

@@ -1,7 +1,6 @@
 //! Promise: a lent picture stays as it is until its last frame is dropped, and where lending fails pictures are copied, the same ones.
 
-use super::super::nvbuf::SurfaceParams;
-use super::super::nvbuf::stand_in::{Board, CALLS, board, sample};
+use super::super::nvbuf::stand_in::{Board, CALLS, Lie, board, sample};
 use super::*;
 use crate::handover::Lent;
 use std::sync::Arc;
@@ -99,7 +98,7 @@ fn a_gpu_keeps_the_memory_of_a_surface_but_not_its_picture() {
 
 #[test]
 fn where_lending_fails_the_same_pictures_are_copied_and_it_is_not_tried_again() {
-    let lies: [fn(&mut SurfaceParams); 5] = [
+    let lies: [Lie; 5] = [
         |params| params.layout = 1,
         |params| params.planes.count = 1,
         |params| params.planes.pitch[0] = 12,
