@@ -5,12 +5,14 @@
 
 mod layout;
 #[cfg(test)]
-pub(super) mod stand_in;
+mod stand_in;
 
 use super::device::{Fault, Rect};
 use super::system::{Exported, Library};
 use crate::handover::{EglImage, Lent, Surface};
 use layout::{Allocate, RawSurface, SurfaceParams, Transform, TransformRect};
+#[cfg(test)]
+pub(super) use stand_in::{Board, CALLS, Lie, board, sample};
 use std::ffi::{c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};

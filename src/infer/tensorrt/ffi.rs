@@ -3,9 +3,11 @@
 
 mod input;
 #[cfg(test)]
-pub(super) mod stand_in;
+mod stand_in;
 
 pub use input::GpuInput;
+#[cfg(test)]
+pub(super) use stand_in::{Memory, PITCH, SIZE, driver, egl};
 
 use super::library::{About, BuildOptions, Fault, Library, Session, Step, Tensor};
 use super::picture::Picture;

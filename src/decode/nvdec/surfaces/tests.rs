@@ -1,6 +1,6 @@
 //! Promise: a lent picture stays as it is until its last frame is dropped, and where lending fails pictures are copied, the same ones.
 
-use super::super::nvbuf::stand_in::{Board, CALLS, Lie, board, sample};
+use super::super::nvbuf::{Board, CALLS, Lie, board, sample};
 use super::*;
 use crate::handover::Lent;
 use std::sync::Arc;

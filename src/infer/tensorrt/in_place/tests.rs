@@ -1,7 +1,7 @@
 //! Promise: the GPU reads a lent picture where it is, nobody fills it anew meanwhile, and whatever is amiss ends in a copy and the same heads.
 
 use super::super::TensorRt;
-use super::super::ffi::stand_in::{Memory, PITCH, SIZE, driver, egl};
+use super::super::ffi::{Memory, PITCH, SIZE, driver, egl};
 use super::super::seeing::tests::{contract, engine};
 use super::*;
 use crate::handover::{Colour, Surface};
