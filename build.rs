@@ -25,6 +25,7 @@ mod tensorrt {
             "cuda.h",
             "picture.h",
             "pictures.h",
+            "surface.h",
             "input.h",
             "input.cpp",
             "stand_in.c",

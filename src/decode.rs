@@ -2,7 +2,7 @@
 //!
 //! A decoder says what became of each access unit (`Outcome`); it shows nothing that rests on a lost picture. This file gives the
 //! smallest outstanding frame number and the earliest outstanding capture time to the next picture shown, copies its pixels into
-//! a pooled buffer, and notes every number that never becomes a frame.
+//! a pooled buffer where the decoder does not lend its own, and notes every number that never becomes a frame.
 
 mod bits;
 mod h264;
@@ -17,7 +17,7 @@ mod sps;
 
 use crate::config::{DecodeEngine, Decoding};
 use crate::handover::{
-    AccessUnit, Codec, Colour, Frame, FramePool, Gap, GapReason, Gaps, Matrix, PictureSize, PixelFormat,
+    AccessUnit, Codec, Colour, Frame, FramePool, Gap, GapReason, Gaps, Lent, Matrix, PictureSize, PixelFormat,
 };
 use crate::ledger::Ledger;
 use crate::stamp::Clock;
@@ -79,6 +79,8 @@ pub enum Planes<'a> {
     Words([(&'a [u16], usize); 3]),
     /// Y, U, Y, V for two pixels of a row, for a picture of format `Nv12`: its rows of colour are the mean of two of these.
     Yuyv(&'a [u8], usize),
+    /// They stay where they are, for a picture of format `Nv12`.
+    Lent(&'a Arc<Lent>),
 }
 
 /// One decoded picture, cropped.
@@ -135,6 +137,10 @@ pub struct Decode {
     wanted: Decoding,
     /// What is tried instead of H.264: a V4L2 code.
     trial: Option<u32>,
+    /// How many pictures everyone downstream may hold at once.
+    buffers: usize,
+    /// Pictures stay in the decoder's memory where it can lend them.
+    in_place: bool,
     book: Book,
 }
 
@@ -163,7 +169,12 @@ impl Decode {
     pub fn new(buffers: usize, ledger: Arc<Ledger>, clock: Clock) -> Self {
         let book =
             Book { numbers: Numbers::new(), gaps: Gaps::default(), pool: FramePool::new(buffers), ledger, clock };
-        Self { decoder: None, wanted: Decoding::default(), trial: None, book }
+        Self { decoder: None, wanted: Decoding::default(), trial: None, buffers, in_place: false, book }
+    }
+
+    /// The same, whose pictures stay in the decoder's memory where it can lend them: for an engine that reads them there.
+    pub fn in_place(self, in_place: bool) -> Self {
+        Self { in_place, ..self }
     }
 
     /// The same with the engine that the configuration names.
@@ -199,9 +210,12 @@ impl Decode {
         let book = &mut self.book;
         let skipped = book.arrive(unit);
         let lost = unit.packets_lost.saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX));
+        // The engine holds one until its GPU is done, whatever became of the frame.
+        let lend = if self.in_place { self.buffers + 1 } else { 0 };
         let result = match &mut self.decoder {
             Some((_, decoder)) => Ok(decoder),
-            none => open(unit.codec, &self.wanted, self.trial).map(|decoder| &mut none.insert((unit.codec, decoder)).1),
+            none => open(unit.codec, &self.wanted, self.trial, lend)
+                .map(|decoder| &mut none.insert((unit.codec, decoder)).1),
         };
         let result = result.and_then(|decoder| decoder.decode(unit, lost, &mut |outcome| book.settle(outcome, out)));
         if result.is_err() {
@@ -265,8 +279,13 @@ impl Book {
         let mut before = std::mem::take(&mut self.gaps);
         // Lost pictures right after this one may be known already.
         self.numbers.settle(&mut |gap: Gap| self.gaps.note(gap));
-        let write = |plane: usize, to: &mut [u8], stride: usize| picture.planes.copy(plane, to, stride);
-        let Some(mut frame) = self.pool.fill(picture.format, picture.size, picture.colour, stamp, write) else {
+        let Picture { format, size, colour, planes, .. } = *picture;
+        let write = |plane: usize, to: &mut [u8], stride: usize| planes.copy(plane, to, stride);
+        let frame = match planes {
+            Planes::Lent(lent) => Some(Frame::of_lent(Arc::clone(lent), size, colour, stamp)),
+            _ => self.pool.fill(format, size, colour, stamp, write),
+        };
+        let Some(mut frame) = frame else {
             before.note_one(stamp.frame, GapReason::NoBuffer);
             before.extend(&self.gaps);
             self.gaps = before;
@@ -316,16 +335,18 @@ impl Planes<'_> {
                 }
             }
             Self::Yuyv(from, from_stride) => raw::nv12_from_yuyv(from, *from_stride, plane, to, stride),
+            Self::Lent(_) => {}
         }
     }
 }
 
-fn open(codec: Codec, wanted: &Decoding, trial: Option<u32>) -> Result<Box<dyn Decoder>, DecodeError> {
+/// The decoder of a codec; with `lend`, one that has memory of its own lends so many pictures at once.
+fn open(codec: Codec, wanted: &Decoding, trial: Option<u32>, lend: usize) -> Result<Box<dyn Decoder>, DecodeError> {
     if let (Some(coding), Some(device)) = (trial, &wanted.device) {
-        return Ok(Box::new(nvdec::Nvdec::unread(coding, device.clone())));
+        return Ok(Box::new(nvdec::Nvdec::unread(coding, device.clone(), lend)));
     }
     if wanted.engine == DecodeEngine::Nvdec && !matches!(codec, Codec::Raw(_)) {
-        return match nvdec::Nvdec::new(codec, wanted.device.clone()) {
+        return match nvdec::Nvdec::new(codec, wanted.device.clone(), lend) {
             Some(decoder) => Ok(Box::new(decoder)),
             None => Err(DecodeError::Unsupported {
                 codec: "nvdec",

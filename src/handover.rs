@@ -1,9 +1,11 @@
 //! What one step of the line hands to the next: one type per hand-over, and the two queue shapes.
 
 mod frame;
+mod lent;
 mod queue;
 
 pub use frame::{Colour, Frame, FramePool, Matrix, PictureSize, PixelFormat, Plane};
+pub use lent::{EglImage, Kept, Lent, Surface};
 pub use queue::{Line, Offer, Slot, Taken};
 
 use crate::space::InCamera;

@@ -96,6 +96,11 @@ pub trait Engine: Send {
         Ok(None)
     }
 
+    /// Whether `see` takes a frame that its decoder lent without copying it.
+    fn reads_in_place(&self) -> bool {
+        false
+    }
+
     /// Runs the model once on what `see` took.
     fn run_seen(&mut self) -> Result<&Heads, InferError> {
         Err(InferError::Run { engine: self.name(), what: "it took no frame".to_owned() })

@@ -50,6 +50,8 @@ counters! {
     frames_whole,
     /// Frames of which the model was shown a window around the animals.
     frames_cropped,
+    /// Frames that the GPU read where the hardware decoder had left them; all others are copied for it.
+    frames_in_place,
     /// Frames on which the model could not run.
     inference_errors,
     /// Scenes made.

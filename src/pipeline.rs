@@ -164,7 +164,8 @@ impl Daemon {
         let tracking = lent(urgency, open).inspect_err(|error| net.set_opening(&error.to_string()))?;
         let decode = Decode::new(frame_buffers(config), Arc::clone(&ledger), clock)
             .by(&config.decode)
-            .inspect_err(|error| net.set_opening(&error.to_string()))?;
+            .inspect_err(|error| net.set_opening(&error.to_string()))?
+            .in_place(tracking.reads_in_place());
         let (engine, precision) = (tracking.engine(), tracking.precision());
         progress("starting the sinks");
         let info = file_info(&config.arena, contract, &config.zones);

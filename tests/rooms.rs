@@ -150,7 +150,7 @@ const ROOMS: &[Room] = &[
 
 /// Files that speak to a device and may therefore hold `unsafe`.
 const UNSAFE: &[&str] = &[
-    "src/decode/nvdec/surfaces.rs",
+    "src/decode/nvdec/nvbuf.rs",
     "src/decode/nvdec/system.rs",
     "src/infer/tensorrt/ffi.rs",
     "src/infer/tensorrt/ffi/input.rs",
@@ -286,7 +286,7 @@ fn each_kind_of_hole_is_found_with_file_and_line() {
         (
             "src/track.rs",
             "fn f() { unsafe { g() } }",
-            "src/track.rs:1: unsafe is allowed in no file but [\"src/decode/nvdec/surfaces.rs\", \
+            "src/track.rs:1: unsafe is allowed in no file but [\"src/decode/nvdec/nvbuf.rs\", \
              \"src/decode/nvdec/system.rs\", \"src/infer/tensorrt/ffi.rs\", \"src/infer/tensorrt/ffi/input.rs\", \
              \"src/source/v4l2/kernel.rs\"]",
         ),

@@ -76,6 +76,16 @@ nvidia() {
     { part large.ref $size 0 7 && part large.ref $size 10 10; } >wanted
     cmp out wanted >>said 2>&1 && grep -q "^gaps 7-9 NoReference$" said
     told "after lost packets an empty buffer drains, and the next key picture begins anew"
+    # Frames that stay in the surfaces, read there by the stand-in driver's GPU: 3 surfaces, for 2 frames downstream and one on the GPU.
+    export STAND_IN_SHARED=1
+    decode large.fwht place && cmp out large.ref >>said 2>&1 && grep -q "^20 of them were lent; the GPU's input was the CPU's for 5 of 5$" said
+    told "pictures are lent, and the GPU reads them where they are"
+    decode both.fwht place && cmp out both.ref >>said 2>&1 && grep -q "^52 of them were lent; the GPU's input was the CPU's for 13 of 13$" said
+    told "a change of size makes other surfaces"
+    decode large.fwht place hold=3 && cmp out large.ref >>said 2>&1 && grep -q "^15 of them were lent; " said
+    told "pictures for which no surface is free are copied"
+    STAND_IN_EGL=0 decode large.fwht place && cmp out large.ref >>said 2>&1 && grep -q "^0 of them were lent; " said
+    told "without a display for EGL pictures are copied"
     unset LD_LIBRARY_PATH
 }
 

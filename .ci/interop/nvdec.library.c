@@ -97,7 +97,8 @@ int v4l2_ioctl(int fd, unsigned long number, ...) {
 }
 
 // <nvbufsurface.h>, <nvbufsurftransform.h>: what is used of them, in their order.
-typedef struct { uint32_t width, height, pitch; int colour, layout; uint64_t file; uint32_t size; void *bytes; } Params;
+typedef struct { uint32_t count, width[4], height[4], pitch[4], offset[4], size[4], pixel[4]; void *reserved[16]; } Planes;
+typedef struct { uint32_t width, height, pitch; int colour, layout; uint64_t file; uint32_t size; void *bytes; Planes planes; void *mapped[4], *image, *reserved[4], *more, *rest[3]; } Params;
 typedef struct { uint32_t gpu, batch, filled; bool contiguous; int memory; Params *list; void *reserved[4]; } Surface;
 typedef struct { uint32_t gpu, width, height, size; bool contiguous; int colour, layout, memory; } Create;
 typedef struct { Create params; int scan; uint8_t chroma[2]; int tag; bool unpadded; uint32_t gap; void *reserved[3]; } Allocate;
@@ -110,7 +111,8 @@ int NvBufSurfaceFromFd(int file, void **found) {
     static Surface surface;
     if (params.bytes) munmap(params.bytes, params.size);
     uint32_t size = lseek(file, 0, SEEK_END);
-    params = (Params){width, height, pitch, NV12_ER, BLOCKS, file, size, mmap(NULL, size, PROT_READ, MAP_SHARED, file, 0)};
+    params = (Params){.width = width, .height = height, .pitch = pitch, .colour = NV12_ER, .layout = BLOCKS, .file = file, .size = size,
+                      .bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, file, 0)};
     if (params.bytes == MAP_FAILED) return params.bytes = NULL, refuse(EINVAL, "no file of a buffer");
     surface = (Surface){.batch = 1, .filled = 1, .memory = SURFACE_ARRAY, .list = &params};
     *found = &surface;
@@ -124,13 +126,16 @@ int NvBufSurfaceAllocate(Surface **made, uint32_t batch, Allocate *wanted) {
     uint32_t row = (create->width + 255) / 256 * 256, size = row * create->height * 2;
     Surface *surface = calloc(1, sizeof *surface);
     surface->list = calloc(1, sizeof *surface->list);
-    *surface->list = (Params){create->width, create->height, row, create->colour, ROWS, 0, size, malloc(size)};
+    *surface->list = (Params){.width = create->width, .height = create->height, .pitch = row, .colour = create->colour, .layout = ROWS,
+                              .size = size, .bytes = malloc(size)};
+    surface->list->planes = (Planes){.count = 2, .pitch = {row, row}, .size = {row * create->height, row * ((create->height + 1) / 2)}};
     surface->batch = 1;
     *made = surface;
     return 0;
 }
 
 int NvBufSurfaceDestroy(Surface *surface) {
+    if (surface->list->mapped[0] || surface->list->image) return refuse(EBUSY, "a surface goes that is still mapped");
     free(surface->list->bytes);
     free(surface->list);
     free(surface);
@@ -156,5 +161,45 @@ int NvBufSurface2Raw(Surface *surface, unsigned index, unsigned plane, unsigned 
     if (index != 0 || plane > 1) return refuse(EINVAL, "no such plane");
     for (unsigned row = 0; row < rows; row++)
         memcpy(to + row * columns * (plane + 1), (char *)a->bytes + (plane * a->height + row) * a->pitch, columns * (plane + 1));
+    return 0;
+}
+
+// The CPU's mapping is memory of its own, as if a cache lay between: what stands there is old until it is asked to be synchronous.
+int NvBufSurfaceMap(Surface *surface, int index, int plane, int kind) {
+    Params *a = surface->list;
+    if (index != 0 || plane != -1 || kind != 0 || a->mapped[0]) return refuse(EINVAL, "another mapping than all planes to read, once");
+    a->mapped[0] = malloc(a->size);
+    a->mapped[1] = (char *)a->mapped[0] + a->pitch * a->height;
+    return 0;
+}
+
+int NvBufSurfaceUnMap(Surface *surface, int index, int plane) {
+    if (index != 0 || plane != -1) return refuse(EINVAL, "another mapping goes");
+    free(surface->list->mapped[0]);
+    surface->list->mapped[0] = NULL;
+    return 0;
+}
+
+int NvBufSurfaceSyncForCpu(Surface *surface, int index, int plane) {
+    if (index != 0 || plane != -1 || !surface->list->mapped[0]) return refuse(EINVAL, "nothing is mapped");
+    memcpy(surface->list->mapped[0], surface->list->bytes, surface->list->size);
+    return 0;
+}
+
+// An EGLImage as the stand-in driver (stand_in_driver.c) follows it. STAND_IN_EGL=0: there is no display.
+typedef struct { void *planes[2]; unsigned width, height, pitch; } Image;
+
+int NvBufSurfaceMapEglImage(Surface *surface, int index) {
+    Params *a = surface->list;
+    if (getenv("STAND_IN_EGL") || index != 0 || a->image) return refuse(EINVAL, "No EGLDisplay to create EGLImage");
+    Image *image = a->image = malloc(sizeof *image);
+    *image = (Image){{a->bytes, (char *)a->bytes + a->pitch * a->height}, a->width, a->height, a->pitch};
+    return 0;
+}
+
+int NvBufSurfaceUnMapEglImage(Surface *surface, int index) {
+    if (index != 0 || !surface->list->image) return refuse(EINVAL, "no image goes");
+    free(surface->list->image);
+    surface->list->image = NULL;
     return 0;
 }

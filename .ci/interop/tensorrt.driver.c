@@ -118,6 +118,27 @@ int cuMemHostGetDevicePointer_v2(uint64_t* at, void* memory, unsigned flags) {
     *at = (uint64_t)(uintptr_t)memory;
     return 0;
 }
+// An EGLImage here is its own frame of CUDA's; STANDIN_EGL=N: the call that fails, 1 or 2.
+struct egl_frame {
+    const void* planes[3];
+    unsigned numbers[6];
+    int kinds[3];
+};
+static int registered;
+static int refuses(char call) {
+    const char* text = getenv("STANDIN_EGL");
+    return text != NULL && text[0] == call;
+}
+int cuGraphicsEGLRegisterImage(void** resource, void* image, unsigned flags) {
+    ++registered;
+    *resource = image;
+    return flags != 0 || refuses('1') ? (--registered, 1) : 0;
+}
+int cuGraphicsResourceGetMappedEglFrame(struct egl_frame* frame, void* resource, unsigned index, unsigned level) {
+    memcpy(frame, resource, sizeof *frame);
+    return index != 0 || level != 0 || refuses('2');
+}
+int cuGraphicsUnregisterResource(void* resource) { return --registered, resource == NULL; }
 int cuModuleLoadData(void** module, const void* ptx) {
     *module = &copies;
     return strstr(ptx, ".visible .entry arenad_picture(") == NULL ? 218 : 0;

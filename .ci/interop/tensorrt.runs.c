@@ -37,25 +37,61 @@ static void must(int good, const char* what) {
 }
 static int heard(const char* words) { return strstr(said, words) != NULL; }
 
+// A picture in a decoder's surface: read where it is, also when it changes; the surface is known once, until it is forgotten.
+static void surfaces(const ArenadTrtTable* table, void* session, ArenadPicture picture) {
+    static unsigned char luma[3 * 32] = {0}, chroma[2 * 32] = {0};
+    struct { const void* planes[3]; unsigned width, height, depth, pitch, count, channels; int kind, colour, format; } image = {
+        {luma, chroma, NULL}, 32, 3, 0, 32, 2, 1, 1, 1, 1}, other = image;
+    ArenadSurface surface = {&image, 32, 32}, unfit = {&other, 0, 0};
+    float values[12], expected[12];
+    picture.y_pitch = picture.chroma_pitch = 32;
+    picture.y = luma + 32, picture.u = chroma + 32, picture.v = picture.u + 1;
+    if (!table->in_place(session)) {
+        must(getenv("STANDIN_SHARED") == NULL, "a GPU with the CPU's memory reads in place");
+        must(table->put_picture(session, 0, &picture, &surface) == ARENAD_TRT_RUN && heard("CUDA error 801"), "a surface for a GPU with memory of its own");
+        return;
+    }
+    if (getenv("STANDIN_EGL") != NULL) {
+        must(table->put_picture(session, 0, &picture, &surface) == ARENAD_TRT_RUN && heard("the EGLImage of a picture: CUDA error 1"), "an EGLImage that is not taken");
+        return;
+    }
+    for (int run = 0; run < 4; ++run) {
+        for (int i = 0; i < 32; ++i) luma[32 + i] = (unsigned char)(40 * run + i), luma[64 + i] = (unsigned char)(90 + run), chroma[32 + i] = (unsigned char)(50 * run + 3 * i);
+        for (int i = 0; i < 4; ++i) arenad_input_pixel(&picture, i % 2, i / 2, expected);
+        must(table->put_picture(session, 0, &picture, &surface) == 0, "a picture in its surface");
+        must(table->peek(session, 0, values, 12) == 0 && memcmp(values, expected, sizeof values) == 0, "what the input holds of a surface");
+    }
+    other.pitch = 64;
+    must(table->put_picture(session, 0, &picture, &unfit) == ARENAD_TRT_RUN && heard("not NV12 in rows of the decoder's pitch"), "a surface of another pitch");
+    table->forget(session, &other);
+    other.pitch = 32, other.kind = 0;
+    must(table->put_picture(session, 0, &picture, &unfit) == ARENAD_TRT_RUN, "a surface in blocks");
+    table->forget(session, &other);
+    table->forget(session, &other);
+    table->forget(session, &image);
+    must(table->put_picture(session, 0, &picture, &surface) == 0, "a surface that comes again");
+}
+
 // A picture in the place of numbers: the next run is on it, and numbers are taken again after it.
 static void pictures(const ArenadTrtTable* table, void* session) {
     static const unsigned char luma[4] = {16, 81, 145, 235}, chroma[2] = {90, 240};
     ArenadPicture picture = {luma, chroma, chroma + 1, 2, 2, 2, 0, 0, 2, 2, 2, 2, 1, 1.0F, 0.0F, 0.0F, 16, 9539, 13075, 16525, 6660, 3209,
                              {1, 1, 1}, {0, 0, 0}, 0};
     float values[12], expected[12], answer[2], gpu_ms = 0;
-    must(table->put_picture(session, 0, &picture) == ARENAD_TRT_RUN && heard("the picture is for another input"), "a picture before the kernel");
+    must(table->put_picture(session, 0, &picture, NULL) == ARENAD_TRT_RUN && heard("the picture is for another input"), "a picture before the kernel");
     must(table->pictures(session, "no PTX") == ARENAD_TRT_DEVICE && heard("the kernel for pictures: CUDA error 218"), "a kernel that is none");
     must(table->pictures(session, ".visible .entry arenad_picture(") == 0, "the kernel");
     for (int i = 0; i < 4; ++i) arenad_input_pixel(&picture, i % 2, i / 2, expected);
-    must(table->put_picture(session, 1, &picture) == ARENAD_TRT_RUN, "a picture for an output");
+    must(table->put_picture(session, 1, &picture, NULL) == ARENAD_TRT_RUN, "a picture for an output");
     for (int run = 0; run < 3; ++run) {
-        must(table->put_picture(session, 0, &picture) == 0, "a picture");
+        must(table->put_picture(session, 0, &picture, NULL) == 0, "a picture");
         must(table->peek(session, 0, values, 12) == 0 && memcmp(values, expected, sizeof values) == 0, "what the input holds");
         must(table->run(session, &gpu_ms) == 0 && table->take(session, 1, answer, 2) == 0, "a run on a picture");
         must(answer[0] == expected[0] + 1 && answer[1] == expected[11] - 1, "the answer to a picture");
     }
+    surfaces(table, session, picture);
     picture.input_width = 4;
-    must(table->put_picture(session, 0, &picture) == ARENAD_TRT_RUN, "a picture for another input");
+    must(table->put_picture(session, 0, &picture, NULL) == ARENAD_TRT_RUN, "a picture for another input");
     must(table->peek(session, 0, values, 11) == ARENAD_TRT_RUN, "an input of another size");
     memset(values, 0, sizeof values);
     must(table->put(session, 0, values, 12) == 0 && table->run(session, &gpu_ms) == 0 && table->take(session, 1, answer, 2) == 0, "numbers again");

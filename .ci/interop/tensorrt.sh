@@ -87,6 +87,8 @@ for major in 8 10 11; do
     runs $major -1 STANDIN_CAPTURE=0
     runs $major -1 STANDIN_FAILS=700
     runs $major -1 STANDIN_SHARED=1
+    runs $major -1 STANDIN_SHARED=1 STANDIN_EGL=1
+    runs $major -1 STANDIN_SHARED=1 STANDIN_EGL=2
     runs $major 1 STANDIN_DLA=2
 done
 exit $failed

@@ -5,7 +5,7 @@ mod board;
 use super::progress::Progress;
 use super::run::{arena_contract, start_failure};
 use super::{Failure, fatal};
-use arenad::config::{self, Camera, Config};
+use arenad::config::{self, Camera, Config, DecodeEngine};
 use arenad::decode::Decode;
 use arenad::handover::{AccessUnit, Codec, Delivery, Frame, PictureSize};
 use arenad::ledger::Ledger;
@@ -28,6 +28,9 @@ pub struct Args {
     frames: u64,
     #[command(flatten)]
     engine: super::EngineArgs,
+    /// What decodes: built-in, or nvdec for the board's hardware decoder.
+    #[arg(long, default_value = "built-in", value_parser = decoding)]
+    decode: DecodeEngine,
     /// The machine beside the figures, as Markdown to paste into hardware.md: board, release, power mode, clocks, heat.
     #[arg(long)]
     board: bool,
@@ -44,7 +47,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut tracking =
         Tracking::new(&contract, &config.model, parts, clock, Arc::clone(&ledger)).map_err(start_failure)?;
     let units = film(args.frames)?;
-    let mut decode = Decode::new(FRAME_BUFFERS, ledger, clock);
+    let decode = Decode::new(FRAME_BUFFERS, ledger, clock).by(&config.decode).map_err(fatal)?;
+    let mut decode = decode.in_place(tracking.reads_in_place());
     let mut times = Times::default();
     let cold = args.board.then(Board::cold);
     let began = Instant::now();
@@ -67,6 +71,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         precision: tracking.precision(),
         preprocess: tracking.preprocessed_by(),
         threads: args.engine.runner.threads,
+        decode: decode.decoder_name().unwrap_or_default(),
     };
     let board = cold.map(|cold| Board::after(cold, tracking.ground()));
     match board {
@@ -77,12 +82,17 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
+fn decoding(text: &str) -> Result<DecodeEngine, String> {
+    let found = DecodeEngine::WORDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, engine)| *engine).ok_or_else(|| "allowed: built-in, nvdec".to_owned())
+}
+
 fn bench_config(args: &Args) -> Result<Config, url::ParseError> {
     Ok(Config {
         arena: "bench".to_owned(),
         camera: Camera::on_network(url::Url::parse("rtsp://rendered/")?),
         model: args.engine.meant(),
-        decode: config::Decoding::default(),
+        decode: config::Decoding { engine: args.decode, device: None },
         tracker: config::Tracker::default(),
         zones: super::demo::zones(),
         rules: vec![super::demo::rule()],
@@ -131,12 +141,16 @@ struct RunBy {
     precision: Precision,
     preprocess: &'static str,
     threads: usize,
+    decode: &'static str,
 }
 
 impl fmt::Display for RunBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { engine, precision, preprocess, threads } = self;
-        write!(f, "engine {engine} {precision}, preprocess on the {preprocess}, {threads} thread(s)")
+        let Self { engine, precision, preprocess, threads, decode } = self;
+        write!(
+            f,
+            "decode by {decode}, engine {engine} {precision}, preprocess on the {preprocess}, {threads} thread(s)"
+        )
     }
 }
 
@@ -225,9 +239,9 @@ impl Times {
             .collect();
         let frames = self.rest.len();
         let fps = self.frames_per_second();
-        let RunBy { engine, precision, preprocess, threads } = run;
+        let RunBy { engine, precision, preprocess, threads, decode } = run;
         let (precision, preprocess) = (precision.word(), preprocess.to_ascii_lowercase());
-        let mut all = serde_json::json!({"engine": engine, "precision": precision, "preprocess": preprocess, "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps});
+        let mut all = serde_json::json!({"decode": decode, "engine": engine, "precision": precision, "preprocess": preprocess, "threads": threads, "frames": frames, "steps": steps, "frames_per_second": fps});
         if let (Some(board), Some(all)) = (board, all.as_object_mut()) {
             all.insert("board".to_owned(), board.json());
         }

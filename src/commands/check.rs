@@ -3,7 +3,7 @@
 use super::Failure;
 use super::run::{arena_contract, secrets};
 use arenad::act::{GpioPin, Pin as _};
-use arenad::config::{CameraAt, Config, EngineChoice};
+use arenad::config::{CameraAt, Config, DecodeEngine, EngineChoice};
 use arenad::decode::{self, Decode};
 use arenad::handover::{AccessUnit, Frame, Line, Taken};
 use arenad::infer::onnxruntime;
@@ -104,7 +104,8 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
         Err(error) => return table.wrong("decode", error),
     }
     let mut timed = Timed::default();
-    let heard = watch(config, clock, &ledger, limit, &mut |frame, decode_took| {
+    let in_place = tracking.reads_in_place();
+    let heard = watch(config, clock, &ledger, (limit, in_place), &mut |frame, decode_took| {
         let start = Instant::now();
         let size = frame.size();
         let stamp = frame.stamp;
@@ -124,6 +125,12 @@ fn check_line(config: &Config, contract: &Contract, limit: Duration, table: &mut
             let size = &timed.size;
             table.good("camera", format!("{codec}, {size}, {}, capture clock: {clock}{device}", pace.words()));
             table.good("frames", timed.words());
+            if config.decode.engine == DecodeEngine::Nvdec && in_place {
+                let read = ledger.counters.frames_in_place.get();
+                let way =
+                    if read > 0 { "read where the decoder left them" } else { "copied; see the warning in the log" };
+                table.good("pictures", format!("{read} of {} on the GPU {way}", timed.count()));
+            }
         }
         Err((true, said)) => table.wrong("camera", said),
         Err((false, said)) => table.unreached("camera", said),
@@ -209,7 +216,7 @@ fn watch(
     config: &Config,
     clock: Clock,
     ledger: &Arc<Ledger>,
-    limit: Duration,
+    (limit, in_place): (Duration, bool),
     see: &mut dyn FnMut(Frame, Duration) -> bool,
 ) -> Result<Camera, (bool, String)> {
     // Pictures of a device may be as large as their pixels, and need none of those before them.
@@ -232,7 +239,7 @@ fn watch(
         .spawn(receive)
         .map_err(|error| (false, error.to_string()))?;
     let outcome = match Decode::new(FRAME_BUFFERS, Arc::clone(ledger), clock).by(&config.decode) {
-        Ok(decode) => see_units(&units, decode, limit, see),
+        Ok(decode) => see_units(&units, decode.in_place(in_place), limit, see),
         Err(error) => Err((false, error.to_string())),
     };
     stop.send_replace(true);

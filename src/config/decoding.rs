@@ -22,9 +22,13 @@ pub enum DecodeEngine {
     Nvdec,
 }
 
+impl DecodeEngine {
+    /// The words of the configuration.
+    pub const WORDS: [(&'static str, Self); 2] = [("built-in", Self::BuiltIn), ("nvdec", Self::Nvdec)];
+}
+
 pub(super) fn read(mut section: Section<'_>) -> Decoding {
-    let words = [("built-in", DecodeEngine::BuiltIn), ("nvdec", DecodeEngine::Nvdec)];
-    let engine = section.choice("engine", DecodeEngine::BuiltIn, &words);
+    let engine = section.choice("engine", DecodeEngine::BuiltIn, &DecodeEngine::WORDS);
     let device = section.path("device");
     if let Some(device) = &device {
         if engine != DecodeEngine::Nvdec {

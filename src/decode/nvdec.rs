@@ -8,6 +8,8 @@ mod device;
 #[cfg(feature = "nvdec")]
 mod find;
 mod head;
+#[cfg(feature = "nvdec")]
+mod nvbuf;
 mod patience;
 mod session;
 #[cfg(test)]
@@ -25,7 +27,7 @@ mod v4l2;
 
 use super::{DecodeError, Decoder, Outcome, Picture, Planes};
 use crate::handover::{AccessUnit, Codec, Colour, GapReason, PictureSize};
-use device::{Device, Fault};
+use device::{Device, Fault, Pixels};
 use head::{Begins, Head, Reader};
 use patience::Patience;
 use session::{Got, Session};
@@ -85,7 +87,7 @@ struct Book {
 
 /// Looks whether the device is there and decodes anything at all; its name.
 pub(super) fn probe(path: Option<&Path>) -> Result<String, DecodeError> {
-    let mut device = opened(path).map_err(|fault| failed(&fault))?;
+    let mut device = opened(path, 0).map_err(|fault| failed(&fault))?;
     let codings = device.codings();
     let known = [Codec::H264, Codec::H265].iter().filter_map(|codec| head::coding(*codec));
     let any = known.flat_map(|(known, _)| known).any(|known| codings.contains(known));
@@ -107,12 +109,12 @@ fn failed(fault: &Fault) -> DecodeError {
 }
 
 #[cfg(feature = "nvdec")]
-fn opened(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
-    find::open(path)
+fn opened(path: Option<&Path>, lend: usize) -> Result<Box<dyn Device>, Fault> {
+    find::open(path, lend)
 }
 
 #[cfg(not(feature = "nvdec"))]
-fn opened(_: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
+fn opened(_: Option<&Path>, _: usize) -> Result<Box<dyn Device>, Fault> {
     Err(Fault::Missing {
         what: "this program was built without it".to_owned(),
         remedy: "build it with --features nvdec, or set [decode] engine = \"built-in\"",
@@ -120,16 +122,17 @@ fn opened(_: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
 }
 
 impl Nvdec {
-    /// A decoder for this codec; the device is opened with the first key picture. `None` where no device decodes the codec.
-    pub(super) fn new(codec: Codec, path: Option<PathBuf>) -> Option<Self> {
+    /// A decoder for this codec; the device is opened with the first key picture. It lends at most `lend` pictures at once, where its
+    /// memory can be lent at all. `None` where no device decodes the codec.
+    pub(super) fn new(codec: Codec, path: Option<PathBuf>, lend: usize) -> Option<Self> {
         let (codings, reader) = head::coding(codec)?;
         let name = if codec == Codec::H264 { "h264" } else { "h265" };
-        Some(Self::on(name, codings.to_vec(), reader, Box::new(move || opened(path.as_deref()))))
+        Some(Self::on(name, codings.to_vec(), reader, Box::new(move || opened(path.as_deref(), lend))))
     }
 
     /// The same for access units of another coding, of which nothing is read.
-    pub(super) fn unread(coding: u32, path: PathBuf) -> Self {
-        Self::on("trial", vec![coding], Box::new(head::Unread), Box::new(move || opened(Some(&path))))
+    pub(super) fn unread(coding: u32, path: PathBuf, lend: usize) -> Self {
+        Self::on("trial", vec![coding], Box::new(head::Unread), Box::new(move || opened(Some(&path), lend)))
     }
 
     fn on(codec: &'static str, codings: Vec<u32>, reader: Box<dyn Reader>, open: Open) -> Self {
@@ -247,7 +250,7 @@ impl Book {
             return;
         };
         let entry = self.in_flight.remove(at);
-        let Got::Picture { raw, format, planes, .. } = got else {
+        let Got::Picture { raw, format, pixels, .. } = got else {
             self.damaged |= entry.referred;
             return out(Outcome::Lost { unit: stamp, reason: GapReason::Corrupt });
         };
@@ -257,7 +260,10 @@ impl Book {
             return out(Outcome::Lost { unit: stamp, reason: GapReason::NoReference });
         }
         let size = PictureSize { width: raw.visible.width, height: raw.visible.height };
-        let planes = Planes::Bytes(planes);
+        let planes = match pixels {
+            Pixels::Read(planes) => Planes::Bytes(planes),
+            Pixels::Lent(lent) => Planes::Lent(lent),
+        };
         out(Outcome::Shown(&Picture { unit: stamp, format, size, colour: entry.colour, planes }));
     }
 

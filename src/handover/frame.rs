@@ -1,6 +1,6 @@
-//! One decoded picture in a buffer that goes back to its pool when the last holder drops it.
+//! One decoded picture in a buffer that goes back to its pool, or to its decoder, when the last holder drops it.
 
-use super::Gaps;
+use super::{Gaps, Lent};
 use crate::stamp::{Monotonic, Stamp};
 use std::sync::Arc;
 
@@ -58,32 +58,27 @@ pub struct Plane {
     pub rows: usize,
 }
 
-/// The bytes and description of a picture; filled by a decoder, read by everyone else.
-#[derive(Clone, Debug)]
+/// The bytes of a picture; filled by a decoder, read by everyone else.
+#[derive(Clone, Debug, Default)]
 struct Picture {
     bytes: Vec<u8>,
     planes: [Plane; 3],
+}
+
+/// Where a frame's pixels are.
+#[derive(Clone, Debug)]
+enum Pixels {
+    Pooled(Arc<Picture>),
+    Lent(Arc<Lent>),
+}
+
+/// One decoded picture. Cloning shares it; dropping the last clone gives the buffer back to its pool, or to its decoder.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pixels: Pixels,
     format: PixelFormat,
     size: PictureSize,
     colour: Colour,
-}
-
-impl Default for Picture {
-    fn default() -> Self {
-        Self {
-            bytes: Vec::new(),
-            planes: [Plane::default(); 3],
-            format: PixelFormat::I420,
-            size: PictureSize::default(),
-            colour: Colour::default(),
-        }
-    }
-}
-
-/// One decoded picture. Cloning shares it; dropping the last clone gives the buffer back to its pool.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    picture: Arc<Picture>,
     /// Which and when.
     pub stamp: Stamp,
     /// When the decoder gave the picture out.
@@ -95,21 +90,43 @@ pub struct Frame {
 impl Frame {
     /// Size in pixels.
     pub fn size(&self) -> PictureSize {
-        self.picture.size
+        self.size
     }
     /// How the pixels lie.
     pub fn format(&self) -> PixelFormat {
-        self.picture.format
+        self.format
     }
     /// Colour description; means nothing for `Rgb` and `Grey`.
     pub fn colour(&self) -> Colour {
-        self.picture.colour
+        self.colour
     }
     /// Plane `index`: its bytes (rows at `stride`) and its stride. Empty for a plane that the format does not have.
     pub fn plane(&self, index: usize) -> (&[u8], usize) {
-        let Some(plane) = self.picture.planes.get(index) else { return (&[], 0) };
-        let end = plane.offset + plane.stride * plane.rows;
-        (self.picture.bytes.get(plane.offset..end).unwrap_or(&[]), plane.stride)
+        match &self.pixels {
+            Pixels::Pooled(picture) => {
+                let Some(plane) = picture.planes.get(index) else { return (&[], 0) };
+                let end = plane.offset + plane.stride * plane.rows;
+                (picture.bytes.get(plane.offset..end).unwrap_or(&[]), plane.stride)
+            }
+            Pixels::Lent(lent) => lent.planes().get(index).copied().unwrap_or((&[], 0)),
+        }
+    }
+
+    /// The decoder's own memory, where the pixels were left there.
+    pub fn lent(&self) -> Option<&Arc<Lent>> {
+        match &self.pixels {
+            Pixels::Pooled(_) => None,
+            Pixels::Lent(lent) => Some(lent),
+        }
+    }
+
+    /// A frame whose NV12 pixels stay with its decoder.
+    pub fn of_lent(lent: Arc<Lent>, size: PictureSize, colour: Colour, stamp: Stamp) -> Self {
+        Self::new(Pixels::Lent(lent), PixelFormat::Nv12, size, colour, stamp)
+    }
+
+    fn new(pixels: Pixels, format: PixelFormat, size: PictureSize, colour: Colour, stamp: Stamp) -> Self {
+        Self { pixels, format, size, colour, stamp, decoded: Monotonic::default(), gaps: Gaps::default() }
     }
 
     /// A frame outside any pool, for tests and stills.
@@ -188,12 +205,11 @@ impl FramePool {
             offset += stride * rows;
         }
         picture.bytes.resize(offset, 0);
-        (picture.format, picture.size, picture.colour) = (format, size, colour);
         for (index, plane) in picture.planes.into_iter().enumerate().filter(|(_, plane)| plane.rows > 0) {
             let end = plane.offset + plane.stride * plane.rows;
             write(index, &mut picture.bytes[plane.offset..end], plane.stride);
         }
-        Some(Frame { picture: Arc::clone(slot), stamp, decoded: Monotonic::default(), gaps: Gaps::default() })
+        Some(Frame::new(Pixels::Pooled(Arc::clone(slot)), format, size, colour, stamp))
     }
 
     /// Buffers that nobody holds.

@@ -5,6 +5,7 @@ pub mod cache;
 mod ffi;
 #[cfg(feature = "tensorrt")]
 pub use ffi::GpuInput;
+mod in_place;
 pub mod library;
 pub mod picture;
 mod progress;
@@ -17,6 +18,7 @@ use crate::handover::{Frame, Slot, Taken};
 use crate::model::{Contract, Precision, Weights};
 use crate::space::{Letterbox, Window};
 use cache::{Found, Place};
+use in_place::InPlace;
 use library::{BuildOptions, Fault, Library, Session, Step, Tensor};
 use picture::Pictures;
 use progress::{Progress, Tick};
@@ -59,6 +61,8 @@ pub struct TensorRt {
     heads: Heads,
     /// Nothing where it takes numbers alone.
     pictures: Option<Pictures>,
+    /// Nothing where it takes copies alone. After `session`, which may still read what this keeps.
+    in_place: Option<InPlace>,
     ground: String,
     gpu_ms: f32,
 }
@@ -92,6 +96,7 @@ impl TensorRt {
             true => Some(seeing::opened(session.as_mut(), input, contract)?),
             false => None,
         };
+        let in_place = session.reads_in_place().then(|| InPlace::new(contract));
         let heads = contract.written.outputs.iter().zip(&outputs).map(|(output, tensor)| {
             let count = output.shape.iter().product();
             let values = session.lend(*tensor, count).unwrap_or_else(|| vec![0.0; count].into());
@@ -105,6 +110,7 @@ impl TensorRt {
             outputs,
             heads,
             pictures,
+            in_place,
             ground: library.about().words(),
             gpu_ms: 0.0,
         })
@@ -113,6 +119,7 @@ impl TensorRt {
     /// A run on the input as it is.
     fn through(&mut self) -> Result<&Heads, InferError> {
         self.gpu_ms = self.session.run().map_err(failed)?;
+        self.in_place.iter_mut().for_each(InPlace::done);
         for (head, tensor) in self.heads.0.iter_mut().zip(&self.outputs).filter(|(head, _)| !head.values.are_lent()) {
             self.session.take(*tensor, &mut head.values).map_err(failed)?;
         }
@@ -146,8 +153,16 @@ impl Engine for TensorRt {
         let Some((picture, letterbox)) = self.pictures.and_then(|pictures| pictures.of(frame, window)) else {
             return Ok(None);
         };
-        self.session.put_picture(self.input, &picture).map_err(failed)?;
+        let session = self.session.as_mut();
+        let place = &mut self.in_place;
+        if !place.as_mut().is_some_and(|place| place.put(session, self.input, (frame, window), &picture)) {
+            session.put_picture(self.input, &picture).map_err(failed)?;
+        }
         Ok(Some(letterbox))
+    }
+
+    fn reads_in_place(&self) -> bool {
+        self.in_place.as_ref().is_some_and(|place| !place.is_refused())
     }
 
     fn run_seen(&mut self) -> Result<&Heads, InferError> {

@@ -91,6 +91,8 @@ pub struct Tracking {
     engine: Box<dyn Engine>,
     /// The engine filled its input itself, from the frame.
     seen: bool,
+    /// And read it in its decoder's memory.
+    in_place: bool,
     reader: PoseReader,
     /// What the model and the paint said of the frame taken last.
     poses: Poses,
@@ -138,6 +140,7 @@ impl Tracking {
             input: vec![0.0; contract.input_len()],
             engine,
             seen: false,
+            in_place: false,
             reader: PoseReader::new(contract)?,
             poses: Poses::new(),
             paint: Paint::new(contract),
@@ -255,12 +258,25 @@ impl Tracking {
         let window = window.unwrap_or_else(|| Window::whole((width, height)));
         let seen = self.engine.see(frame, window)?;
         self.seen = seen.is_some();
+        self.in_place = self.seen && frame.lent().is_some() && self.engine.reads_in_place();
+        if self.in_place {
+            counters.frames_in_place.one();
+        }
         Ok(seen.unwrap_or_else(|| self.preprocessor.fill_window(frame, window, &mut self.input)))
     }
 
-    /// What filled the model's input from the last frame.
+    /// Whether the engine reads pictures where their decoder left them.
+    pub fn reads_in_place(&self) -> bool {
+        self.engine.reads_in_place()
+    }
+
+    /// What filled the model's input from the last frame; `GPU, in place`: it read the picture in the decoder's memory.
     pub fn preprocessed_by(&self) -> &'static str {
-        if self.seen { "GPU" } else { "CPU" }
+        match (self.seen, self.in_place) {
+            (_, true) => "GPU, in place",
+            (true, _) => "GPU",
+            (false, _) => "CPU",
+        }
     }
 
     /// Where what became of the coats can be read while the line runs.

@@ -2,7 +2,8 @@
 #![cfg_attr(not(any(feature = "nvdec", test)), allow(dead_code, reason = "only a device makes some of these"))]
 
 use super::super::{MOST_PIXELS, SIDES};
-use crate::handover::PixelFormat;
+use crate::handover::{Lent, PixelFormat};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What went wrong at the device.
@@ -94,6 +95,14 @@ pub(super) struct Raw {
 /// A whole picture in a device's memory: first byte and bytes a row of each plane.
 pub(super) type RawPlanes<'a> = [(&'a [u8], usize); 3];
 
+/// A picture that was taken.
+pub(super) enum Pixels<'a> {
+    /// To be read until the next call.
+    Read(RawPlanes<'a>),
+    /// In memory that can be kept: NV12, of the visible part and no more.
+    Lent(&'a Arc<Lent>),
+}
+
 /// A V4L2 memory-to-memory decoder. No call waits but `wait`.
 pub(super) trait Device: Send {
     /// Its path and driver, for errors and the log.
@@ -122,7 +131,7 @@ pub(super) trait Device: Send {
     /// Takes a buffer that it is done with.
     fn take(&mut self, queue: Queue) -> Result<Taken, Fault>;
     /// The picture in a buffer that was taken.
-    fn picture(&mut self, index: u32) -> Result<RawPlanes<'_>, Fault>;
+    fn picture(&mut self, index: u32) -> Result<Pixels<'_>, Fault>;
     /// Whether the stream's format changed since the last question.
     fn changed(&mut self) -> Result<bool, Fault>;
     /// No more access units come: it shall give out what it holds. `free`: an unused coded buffer, if there is one.

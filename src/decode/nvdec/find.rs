@@ -15,8 +15,8 @@ const USUAL: [&str; 2] = ["/dev/v4l2-nvdec", "/dev/nvhost-nvdec"];
 /// The kernel's number for V4L2 devices.
 const VIDEO_MAJOR: libc::c_uint = 81;
 
-/// Opens the device at `path`, or a Jetson's where it usually is.
-pub(super) fn open(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
+/// Opens the device at `path`, or a Jetson's where it usually is, which lends at most `lend` pictures at once.
+pub(super) fn open(path: Option<&Path>, lend: usize) -> Result<Box<dyn Device>, Fault> {
     let usual = USUAL.iter().map(Path::new).find(|path| path.exists());
     let path = path.or(usual).ok_or_else(|| Fault::Missing {
         what: format!("there is none of {}", USUAL.join(", ")),
@@ -34,7 +34,7 @@ pub(super) fn open(path: Option<&Path>) -> Result<Box<dyn Device>, Fault> {
     let c_path = c_path(path).map_err(no_device)?;
     let by_kernel = libc::major(about.rdev()) == VIDEO_MAJOR;
     let file = if by_kernel { File::open(&c_path).map_err(no_device)? } else { by_library(&c_path)? };
-    V4l2::new(file, &shown.to_string()).map(|device| Box::new(device) as Box<dyn Device>)
+    V4l2::new(file, &shown.to_string(), lend).map(|device| Box::new(device) as Box<dyn Device>)
 }
 
 fn by_library(path: &CStr) -> Result<File, Fault> {

@@ -4,7 +4,7 @@
 //! it decoded before (the last such picture is marked), and waits until the picture buffers were made anew. NVIDIA's marks nothing,
 //! so the mark is waited for only briefly. Nothing here waits without a bound.
 
-use super::device::{Device, Done, Fault, Queue, READABLE, Raw, RawPlanes, Taken, readable};
+use super::device::{Device, Done, Fault, Pixels, Queue, READABLE, Raw, Taken, readable};
 use crate::handover::PixelFormat;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const LEAST: Duration = Duration::from_micros(50);
 /// What comes out of a device.
 pub(super) enum Got<'a> {
     /// The next picture in display order, cropped.
-    Picture { stamp: u64, raw: &'a Raw, format: PixelFormat, planes: RawPlanes<'a> },
+    Picture { stamp: u64, raw: &'a Raw, format: PixelFormat, pixels: Pixels<'a> },
     /// A picture that the device calls damaged, or that is not whole.
     Damaged { stamp: u64 },
 }
@@ -176,10 +176,14 @@ impl Session {
         if done.damaged {
             out(Got::Damaged { stamp });
         } else if done.filled {
-            match raw.cropped(self.device.picture(done.index)?) {
-                Some((format, planes)) => out(Got::Picture { stamp, raw, format, planes }),
-                None => out(Got::Damaged { stamp }),
-            }
+            let shown = match self.device.picture(done.index)? {
+                Pixels::Read(planes) => raw.cropped(planes).map(|(format, planes)| (format, Pixels::Read(planes))),
+                lent @ Pixels::Lent(_) => Some((PixelFormat::Nv12, lent)),
+            };
+            out(match shown {
+                Some((format, pixels)) => Got::Picture { stamp, raw, format, pixels },
+                None => Got::Damaged { stamp },
+            });
         }
         Ok(())
     }

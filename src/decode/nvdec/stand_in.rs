@@ -1,7 +1,7 @@
 //! A device that decodes nothing but behaves as the interface says, or as wrongly as a test wants. Its coding: the first byte of an
 //! access unit names its kind, the second and third its picture's width and height in units of 16 pixels.
 
-use super::device::{Device, Done, Fault, Queue, Raw, RawPlanes, Rect, Taken, fourcc};
+use super::device::{Device, Done, Fault, Pixels, Queue, Raw, Rect, Taken, fourcc};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -288,9 +288,9 @@ impl Device for StandIn {
         Ok(state.inner.full.pop_front().map_or(none, Taken::Buffer))
     }
 
-    fn picture(&mut self, _index: u32) -> Result<RawPlanes<'_>, Fault> {
+    fn picture(&mut self, _index: u32) -> Result<Pixels<'_>, Fault> {
         const PIXELS: &[u8] = &[128; 1 << 16];
-        Ok(self.state().inner.made.planes([PIXELS, &[], &[]]))
+        Ok(Pixels::Read(self.state().inner.made.planes([PIXELS, &[], &[]])))
     }
 
     fn changed(&mut self) -> Result<bool, Fault> {

@@ -325,7 +325,7 @@ fn nv12_is_chosen_where_the_device_prefers_another_format() {
 #[test]
 fn stills_are_refused_and_never_decoded_elsewhere() {
     let wanted = crate::config::Decoding { engine: crate::config::DecodeEngine::Nvdec, device: None };
-    let said = super::super::open(Codec::Jpeg, &wanted, None).err().map(|error| error.to_string());
+    let said = super::super::open(Codec::Jpeg, &wanted, None, 0).err().map(|error| error.to_string());
     assert_eq!(
         said.as_deref(),
         Some(

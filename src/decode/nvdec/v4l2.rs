@@ -2,7 +2,7 @@
 //!
 //! NVIDIA's pictures lie in blocks (`surfaces`). Its side was read in NVIDIA's headers and samples and has run on no board.
 
-use super::device::{Device, Done, Fault, Queue, Raw, RawPlanes, Rect, Taken, characters, readable};
+use super::device::{Device, Done, Fault, Pixels, Queue, Raw, Rect, Taken, characters, readable};
 use super::surfaces::Surfaces;
 use super::system::{Exported, File, Mapping, PLANES, zeroed};
 use super::uapi::*;
@@ -51,8 +51,8 @@ fn words(field: &[u8]) -> String {
 }
 
 impl V4l2 {
-    /// The decoder behind an open file.
-    pub(super) fn new(file: File, path: &str) -> Result<Self, Fault> {
+    /// The decoder behind an open file. NVIDIA's lends at most `lend` pictures at once.
+    pub(super) fn new(file: File, path: &str, lend: usize) -> Result<Self, Fault> {
         let mut about: Capability = zeroed();
         file.call(&QUERYCAP, &mut about).map_err(|error| Fault::Missing {
             what: format!("{path} does not answer as a V4L2 device: {error}"),
@@ -65,7 +65,7 @@ impl V4l2 {
             let allowed = "a V4L2 memory-to-memory decoder (v4l2-ctl --list-devices)".to_owned();
             return Err(Fault::Unfit { got: name, allowed });
         }
-        let surfaces = file.by_library().then(Surfaces::open).transpose()?.map(|surfaces| (surfaces, Rect::default()));
+        let surfaces = if file.by_library() { Some((Surfaces::open(lend)?, Rect::default())) } else { None };
         Ok(Self { coded: Vec::new(), raw: Vec::new(), format: Raw::default(), surfaces, file, name, planar })
     }
 
@@ -333,7 +333,7 @@ impl Device for V4l2 {
         }))
     }
 
-    fn picture(&mut self, index: u32) -> Result<RawPlanes<'_>, Fault> {
+    fn picture(&mut self, index: u32) -> Result<Pixels<'_>, Fault> {
         if let Some((surfaces, visible)) = &mut self.surfaces {
             let buffer = self.raw.get(index as usize).and_then(|memory| memory.exported.as_ref());
             let nv12 = readable(self.format.fourcc).is_some_and(|(format, _)| format == PixelFormat::Nv12);
@@ -346,7 +346,7 @@ impl Device for V4l2 {
         let mut planes: [&[u8]; PLANES] = [&[]; PLANES];
         let memory = self.raw.get(index as usize).map_or(&[][..], |memory| &memory.planes);
         planes.iter_mut().zip(memory).for_each(|(plane, memory)| *plane = memory.bytes());
-        Ok(self.format.planes(planes))
+        Ok(Pixels::Read(self.format.planes(planes)))
     }
 
     fn changed(&mut self) -> Result<bool, Fault> {

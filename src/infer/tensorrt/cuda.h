@@ -13,12 +13,23 @@ using CUgraphExec = struct CUgraphExec_st*;
 using CUcontext = struct CUctx_st*;
 using CUmodule = struct CUmod_st*;
 using CUfunction = struct CUfunc_st*;
+using CUgraphicsResource = struct CUgraphicsResource_st*;
 using CUdeviceptr = unsigned long long;
 
 constexpr int kComputeMajor = 75, kComputeMinor = 76; // CUdevice_attribute
 constexpr int kIntegrated = 18;                       // the same: the GPU has the CPU's memory
 constexpr unsigned kHostMapped = 2;                   // CU_MEMHOSTALLOC_DEVICEMAP
 constexpr int kCaptureThreadLocal = 1;                // CUstreamCaptureMode
+constexpr int kNotSupported = 801;                    // CUDA_ERROR_NOT_SUPPORTED
+constexpr int kInRows = 1;                            // CU_EGL_FRAME_TYPE_PITCH
+
+// CUeglFrame of <cudaEGL.h>, with addresses in the place of its arrays.
+struct EglFrame {
+    void* planes[3];
+    unsigned width, height, depth, pitch, plane_count, channels; // of the first plane
+    int kind, colour, format;
+};
+static_assert(sizeof(EglFrame) == 64, "<cudaEGL.h> has this layout");
 
 struct Cuda {
     int (*Init)(unsigned) = nullptr;
@@ -55,6 +66,14 @@ struct Cuda {
     int (*ModuleGetFunction)(CUfunction*, CUmodule, const char*) = nullptr;
     int (*LaunchKernel)(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**,
                         void**) = nullptr;
+    // Null where the driver does not know EGL.
+    int (*GraphicsEGLRegisterImage)(CUgraphicsResource*, void*, unsigned) = nullptr;
+    int (*GraphicsResourceGetMappedEglFrame)(EglFrame*, CUgraphicsResource, unsigned, unsigned) = nullptr;
+    int (*GraphicsUnregisterResource)(CUgraphicsResource) = nullptr;
+
+    bool knowsEgl() const {
+        return GraphicsEGLRegisterImage != nullptr && GraphicsResourceGetMappedEglFrame != nullptr && GraphicsUnregisterResource != nullptr;
+    }
 
     // The first name that the driver does not have, or null.
     const char* open(void* library) {
@@ -102,7 +121,11 @@ struct Cuda {
         find(ModuleUnload, "cuModuleUnload");
         find(ModuleGetFunction, "cuModuleGetFunction");
         find(LaunchKernel, "cuLaunchKernel");
-        return missing;
+        const char* needed = missing;
+        find(GraphicsEGLRegisterImage, "cuGraphicsEGLRegisterImage");
+        find(GraphicsResourceGetMappedEglFrame, "cuGraphicsResourceGetMappedEglFrame");
+        find(GraphicsUnregisterResource, "cuGraphicsUnregisterResource");
+        return needed;
     }
 };
 

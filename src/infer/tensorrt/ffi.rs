@@ -2,13 +2,18 @@
 #![allow(unsafe_code)]
 
 mod input;
+#[cfg(test)]
+mod stand_in;
 
 pub use input::GpuInput;
+#[cfg(test)]
+pub(super) use stand_in::{Memory, PITCH, SIZE, driver, egl};
 
 use super::library::{About, BuildOptions, Fault, Library, Session, Step, Tensor};
 use super::picture::Picture;
+use crate::handover::{self, EglImage};
 use crate::infer::{Lent, Values};
-use input::{KERNEL, RawPicture};
+use input::{KERNEL, RawPicture, RawSurface, handle};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -75,7 +80,9 @@ pub(super) struct Table {
     run: unsafe extern "C" fn(*mut c_void, *mut f32) -> i32,
     take: unsafe extern "C" fn(*mut c_void, i32, *mut f32, usize) -> i32,
     pictures: unsafe extern "C" fn(*mut c_void, *const c_char) -> i32,
-    put_picture: unsafe extern "C" fn(*mut c_void, i32, *const RawPicture) -> i32,
+    put_picture: unsafe extern "C" fn(*mut c_void, i32, *const RawPicture, *const RawSurface) -> i32,
+    in_place: unsafe extern "C" fn(*const c_void) -> i32,
+    forget: unsafe extern "C" fn(*mut c_void, *const c_void),
     peek: unsafe extern "C" fn(*mut c_void, i32, *mut f32, usize) -> i32,
     lend: unsafe extern "C" fn(*mut c_void, i32, usize) -> *const f32,
     unload: unsafe extern "C" fn(*mut c_void),
@@ -413,9 +420,29 @@ impl Session for Loaded {
     }
 
     fn put_picture(&mut self, tensor: usize, picture: &Picture<'_>) -> Result<(), Fault> {
-        let raw = RawPicture::new(picture);
+        let (raw, copied) = (RawPicture::new(picture), ptr::null());
         // SAFETY: the session is loaded; the planes live as long as the call, which copies them, and have the bytes that `Picture` promises.
-        self.handle.checked(unsafe { (self.handle.table.put_picture)(self.raw.session, index(tensor), &raw const raw) })
+        let code = unsafe { (self.handle.table.put_picture)(self.raw.session, index(tensor), &raw const raw, copied) };
+        self.handle.checked(code)
+    }
+
+    fn reads_in_place(&self) -> bool {
+        // SAFETY: the session is loaded.
+        unsafe { (self.handle.table.in_place)(self.raw.session) == 1 }
+    }
+
+    fn put_in_place(&mut self, tensor: usize, picture: &Picture<'_>, lent: &handover::Lent) -> Result<(), Fault> {
+        let (raw, surface) = (RawPicture::new(picture), RawSurface::new(picture, lent)?);
+        // SAFETY: the session is loaded; the surface holds the picture at these places, and its owner keeps it as `Session` says.
+        let code = unsafe {
+            (self.handle.table.put_picture)(self.raw.session, index(tensor), &raw const raw, &raw const surface)
+        };
+        self.handle.checked(code)
+    }
+
+    fn forget(&mut self, image: EglImage) {
+        // SAFETY: the session is loaded; a handle that it does not know is passed over.
+        unsafe { (self.handle.table.forget)(self.raw.session, handle(image)) }
     }
 
     fn peek(&mut self, tensor: usize, values: &mut [f32]) -> Result<(), Fault> {

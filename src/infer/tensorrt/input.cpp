@@ -93,21 +93,31 @@ int32_t arenad_input_open(ArenadInputLookup lookup, const char* ptx, size_t coun
     return 0;
 }
 
-int32_t arenad_input_fill(void* handle, const ArenadPicture* picture, float* gpu_ms, ArenadInputSaid* said) {
+int32_t arenad_input_fill(void* handle, const ArenadPicture* picture, const ArenadSurface* surface, float* gpu_ms,
+                          ArenadInputSaid* said) {
     Input& input = *static_cast<Input*>(handle);
     Cuda& cuda = input.cuda;
     const size_t size = static_cast<size_t>(picture->input_width) * static_cast<size_t>(picture->input_height);
     if (3 * size != input.count) return words(said, "the picture is for another input");
     Pictures& pictures = *input.pictures;
     if (int error = cuda.CtxSetCurrent(input.context)) return input.failed(error, "GPU 0", said);
-    if (int error = pictures.copy(*picture)) return input.failed(error, pictures.where, said);
+    int error = surface == nullptr ? pictures.copy(*picture) : pictures.find(*picture, *surface);
+    if (error) return input.failed(error, pictures.where, said);
     if (int error = cuda.EventRecord(input.began, input.stream)) return input.failed(error, "before the picture", said);
-    int error = pictures.fill(input.device, input.stream);
+    error = pictures.fill(input.device, input.stream);
     if (error) return input.failed(error, pictures.where, said);
     error = cuda.EventRecord(input.ended, input.stream);
     if (!error) error = cuda.StreamSynchronize(input.stream);
     if (!error) error = cuda.EventElapsedTime(gpu_ms, input.began, input.ended);
     return error ? input.failed(error, "the picture", said) : 0;
+}
+
+int32_t arenad_input_in_place(const void* handle) { return static_cast<const Input*>(handle)->pictures->inPlace(); }
+
+void arenad_input_forget(void* handle, const void* image) {
+    Input& input = *static_cast<Input*>(handle);
+    input.cuda.CtxSetCurrent(input.context);
+    input.pictures->forget(image);
 }
 
 int32_t arenad_input_take(void* handle, float* values, size_t count, ArenadInputSaid* said) {

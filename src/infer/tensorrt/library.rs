@@ -1,6 +1,7 @@
 //! What a TensorRT library does for the engine: the seam between `TensorRt` and the C interface, and what can go wrong behind it.
 
 use super::picture::Picture;
+use crate::handover::{EglImage, Lent};
 use crate::infer::Values;
 
 /// What opens, builds and loads engines. Real form: `ffi`; the tests have one of their own.
@@ -46,6 +47,20 @@ pub trait Session: Send {
     fn put_picture(&mut self, _tensor: usize, _picture: &Picture<'_>) -> Result<(), Fault> {
         Err(Fault::Run("it takes numbers alone".to_owned()))
     }
+
+    /// Whether it finds pictures where a decoder left them; after `open_pictures`.
+    fn reads_in_place(&self) -> bool {
+        false
+    }
+
+    /// As `put_picture` for a picture of this surface, which is not copied: it must stay as it is until the next run is over. The surface
+    /// must live until it is forgotten or the session is gone.
+    fn put_in_place(&mut self, _tensor: usize, _picture: &Picture<'_>, _lent: &Lent) -> Result<(), Fault> {
+        Err(Fault::Run("it takes numbers alone".to_owned()))
+    }
+
+    /// Waits for what is queued and forgets a surface.
+    fn forget(&mut self, _image: EglImage) {}
 
     /// Copies out what an input holds on the GPU.
     fn peek(&mut self, _tensor: usize, _values: &mut [f32]) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use crate::space::Window;
 use crate::stamp::Stamp;
 
 /// Largest difference between the two, in steps of 255.
-const STEPS_MAX: f32 = 1.0;
+pub(super) const STEPS_MAX: f32 = 1.0;
 
 /// Makes the session ready for pictures in the place of its input's numbers.
 pub(super) fn opened(session: &mut dyn Session, input: usize, contract: &Contract) -> Result<Pictures, InferError> {
@@ -41,9 +41,14 @@ fn apart(session: &mut dyn Session, input: usize, contract: &Contract, size: (u3
     let (picture, _) = Pictures::new(contract).of(&frame, Window::whole(size)).ok_or_else(unmade)?;
     session.put_picture(input, &picture)?;
     session.peek(input, &mut there)?;
-    let plane = (contract.input_len() / 3).max(1);
+    Ok(largest(&here, &there, contract.written.input.scale))
+}
+
+/// The largest difference between two inputs, in steps of 255; NaN where there is one. `scale`: of each channel.
+pub(super) fn largest(here: &[f32], there: &[f32], scale: [f32; 3]) -> f32 {
+    let plane = (here.len() / 3).max(1);
     let mut largest = 0.0f32;
-    for ((here, there), scale) in here.chunks(plane).zip(there.chunks(plane)).zip(contract.written.input.scale) {
+    for ((here, there), scale) in here.chunks(plane).zip(there.chunks(plane)).zip(scale) {
         for (here, there) in here.iter().zip(there) {
             let steps = (here - there).abs() * scale;
             // Above all numbers in this order: NaN.
@@ -52,7 +57,7 @@ fn apart(session: &mut dyn Session, input: usize, contract: &Contract, size: (u3
             }
         }
     }
-    Ok(largest)
+    largest
 }
 
 /// An NV12 picture whose samples take all values.
@@ -63,4 +68,4 @@ fn busy((width, height): (u32, u32)) -> Option<Frame> {
 }
 
 #[cfg(all(test, feature = "tensorrt"))]
-mod tests;
+pub(super) mod tests;

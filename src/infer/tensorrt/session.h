@@ -229,7 +229,7 @@ int32_t pictures(void* handle, const char* ptx) {
     });
 }
 
-int32_t putPicture(void* handle, int32_t index, const ArenadPicture* picture) {
+int32_t putPicture(void* handle, int32_t index, const ArenadPicture* picture, const ArenadSurface* surface) {
     Session& session = *static_cast<Session*>(handle);
     Library& library = session.library;
     return guarded(library, ARENAD_TRT_RUN, [&]() -> int32_t {
@@ -243,13 +243,26 @@ int32_t putPicture(void* handle, int32_t index, const ArenadPicture* picture) {
         int error = cuda.CtxSetCurrent(library.context);
         if (!error) error = cuda.StreamSynchronize(session.stream);
         if (error) return library.cudaFailed("before the picture", error, ARENAD_TRT_RUN);
-        error = pictures.copy(*picture);
+        error = surface == nullptr ? pictures.copy(*picture) : pictures.find(*picture, *surface);
         if (!error) error = cuda.EventRecord(session.began, session.stream);
         if (!error) error = pictures.fill(buffer->device, session.stream);
         if (error) return library.cudaFailed(pictures.where, error, ARENAD_TRT_RUN);
         session.shown = true;
         return ARENAD_TRT_OK;
     });
+}
+
+int32_t inPlace(const void* handle) {
+    const Session& session = *static_cast<const Session*>(handle);
+    return session.pictures != nullptr && session.pictures->inPlace();
+}
+
+void forget(void* handle, const void* image) {
+    Session& session = *static_cast<Session*>(handle);
+    if (session.pictures == nullptr) return;
+    session.library.cuda.CtxSetCurrent(session.library.context);
+    session.library.cuda.StreamSynchronize(session.stream);
+    session.pictures->forget(image);
 }
 
 int32_t peek(void* handle, int32_t index, float* values, size_t count) {

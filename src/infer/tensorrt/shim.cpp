@@ -11,8 +11,7 @@
 
 extern "C" const ArenadTrtTable* ARENAD_JOIN(arenad_trt_table_, ARENAD_TRT_MAJOR)() {
     static_assert(NV_TENSORRT_MAJOR == ARENAD_TRT_MAJOR, "build.rs read another major version than the compiler");
-    static const ArenadTrtTable table = {NV_TENSORRT_MAJOR, open, close, build, freeBlob, load,       tensors, tensor,
-                                         start,             put,  run,   take,  pictures, putPicture, peek,    lend,
-                                         unload};
+    static const ArenadTrtTable table = {NV_TENSORRT_MAJOR, open, close, build,    freeBlob,   load,    tensors, tensor, start, put,
+                                         run,               take, pictures, putPicture, inPlace, forget, peek,   lend,  unload};
     return &table;
 }

@@ -4,6 +4,7 @@
 #define ARENAD_TENSORRT_SHIM_H
 
 #include "picture.h"
+#include "surface.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -72,9 +73,14 @@ typedef struct ArenadTrtTable {
     int32_t (*run)(void* session, float* gpu_ms);
     int32_t (*take)(void* session, int32_t index, float* values, size_t count);
     // Pictures instead of numbers: the kernel for them (after start), then, instead of `put`, a picture in the CPU's memory, which is
-    // copied. It allocates where the picture is larger than those before.
+    // copied. It allocates where the picture is larger than those before. With a surface, the picture is read there by the next run,
+    // until whose end the surface must stay as it is.
     int32_t (*pictures)(void* session, const char* ptx);
-    int32_t (*put_picture)(void* session, int32_t index, const ArenadPicture* picture);
+    int32_t (*put_picture)(void* session, int32_t index, const ArenadPicture* picture, const ArenadSurface* surface);
+    // After pictures: 1 where surfaces can be read.
+    int32_t (*in_place)(const void* session);
+    // Waits for what is queued; then the EGLImage may go.
+    void (*forget)(void* session, const void* image);
     // What an input holds on the GPU.
     int32_t (*peek)(void* session, int32_t index, float* values, size_t count);
     // After start: where each run leaves an output's values, as long as the session lives; null where `count` is not the tensor's own.

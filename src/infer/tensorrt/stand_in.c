@@ -126,16 +126,23 @@ static int32_t stand_pictures(void* handle, const char* ptx) {
     return fail(session->library, ARENAD_TRT_DEVICE, said.text);
 }
 
-static int32_t stand_put_picture(void* handle, int32_t index, const ArenadPicture* picture) {
+static int32_t stand_put_picture(void* handle, int32_t index, const ArenadPicture* picture, const ArenadSurface* surface) {
     struct session* session = handle;
     ArenadInputSaid said;
     float ms;
     if (index != 0 || session->pictures == NULL) return fail(session->library, ARENAD_TRT_RUN, "the picture is for another input");
-    if (arenad_input_fill(session->pictures, picture, &ms, &said) == 0 &&
+    if (arenad_input_fill(session->pictures, picture, surface, &ms, &said) == 0 &&
         arenad_input_take(session->pictures, session->input, INPUT, &said) == 0)
         return ARENAD_TRT_OK;
     return fail(session->library, ARENAD_TRT_RUN, said.text);
 }
+
+static int32_t stand_in_place(const void* handle) {
+    const struct session* session = handle;
+    return session->pictures != NULL && arenad_input_in_place(session->pictures);
+}
+
+static void stand_forget(void* handle, const void* image) { arenad_input_forget(((struct session*)handle)->pictures, image); }
 
 static const float* stand_lend(void* session, int32_t index, size_t count) {
     return index == 1 && count == OUTPUT ? ((struct session*)session)->output : NULL;
@@ -157,6 +164,7 @@ static void stand_unload(void* handle) {
 const ArenadTrtTable* arenad_trt_table_stand_in(void) {
     static const ArenadTrtTable table = {10,          stand_open,    stand_close,  stand_build, stand_free, stand_load,
                                          stand_tensors, stand_tensor, stand_start, stand_put,   stand_run,  stand_take,
-                                         stand_pictures, stand_put_picture, stand_peek, stand_lend, stand_unload};
+                                         stand_pictures, stand_put_picture, stand_in_place, stand_forget, stand_peek, stand_lend,
+                                         stand_unload};
     return &table;
 }

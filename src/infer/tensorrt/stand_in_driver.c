@@ -1,5 +1,5 @@
 // A CUDA driver of our own for tests without a GPU: "device" addresses that nothing but this file can follow, and a "launch" that runs the
-// host's form of picture.h. As a library it is a libcuda.so.1 (.ci/interop/cuda.sh). Its calls are done when they answer.
+// host's form of picture.h. As a library it is a libcuda.so.1 (.ci/interop/cuda.sh, nvdec.sh). Its calls are done when they answer.
 #include "picture.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -9,13 +9,19 @@
 // A device address has this bit; whoever follows it on the host dies of it.
 #define DEVICE (1ULL << 60)
 
-static _Thread_local int integrated, allocations, fail_load;
+static _Thread_local int integrated, allocations, fail_load, no_egl, registered;
 
 // What kind of GPU it plays for this thread, and what goes wrong; answers how often memory was asked for.
 int arenad_stand_in_driver(int shares_memory, int refuses_kernels) {
     integrated = shares_memory;
     fail_load = refuses_kernels;
     return allocations;
+}
+
+// Whether it refuses EGLImages in this thread: 1 to register them, 2 with another pitch; answers how many are registered.
+int arenad_stand_in_egl(int refuses) {
+    no_egl = refuses;
+    return registered;
 }
 
 static void* host(unsigned long long address) { return (void*)(uintptr_t)(address & ~DEVICE); }
@@ -33,7 +39,7 @@ int cuDeviceGet(int* gpu, int index) { return *gpu = 0, index != 0; }
 int cuDeviceGetName(char* name, int len, int gpu) { return (void)gpu, strncpy(name, "stand-in GPU", (size_t)len), 0; }
 int cuDeviceGetAttribute(int* value, int what, int gpu) {
     (void)gpu;
-    *value = what == 18 ? integrated : what == 75 ? 8 : 7;
+    *value = what == 18 ? integrated || getenv("STAND_IN_SHARED") != NULL : what == 75 ? 8 : 7;
     return 0;
 }
 int cuDevicePrimaryCtxRetain(void** context, int gpu) { return *context = &integrated, gpu; }
@@ -80,6 +86,28 @@ int cuGraphInstantiateWithFlags(void** run, void* graph, unsigned long long flag
 int cuGraphLaunch(void* run, void* stream) { return (void)run, (void)stream, 801; }
 int cuGraphExecDestroy(void* run) { return (void)run, 0; }
 int cuGraphDestroy(void* graph) { return (void)graph, 0; }
+// An EGLImage here is the address of this, and what CUDA registers is the image itself.
+struct image {
+    void* planes[2];
+    unsigned width, height, pitch;
+};
+struct egl_frame {
+    unsigned long long planes[3];
+    unsigned width, height, depth, pitch, count, channels;
+    int kind, colour, format;
+};
+int cuGraphicsEGLRegisterImage(void** resource, void* image, unsigned flags) {
+    if (no_egl == 1 || image == NULL || flags != 0) return 1;
+    ++registered;
+    return *resource = image, 0;
+}
+int cuGraphicsResourceGetMappedEglFrame(struct egl_frame* frame, const struct image* image, unsigned index, unsigned level) {
+    struct egl_frame made = {{device(image->planes[0]), device(image->planes[1]), 0}, image->width, image->height, 0,
+                             image->pitch + (no_egl == 2), 2, 1, 1, 1, 1};
+    *frame = made;
+    return index != 0 || level != 0;
+}
+int cuGraphicsUnregisterResource(const struct image* image) { return --registered, image == NULL; }
 int cuModuleLoadData(void** module, const void* ptx) {
     *module = &integrated;
     return fail_load || strstr(ptx, ".visible .entry arenad_picture(") == NULL ? 218 : 0;
@@ -127,7 +155,8 @@ void* arenad_stand_in_lookup(const char* name) {
                NAME(cuStreamSynchronize), NAME(cuEventCreate), NAME(cuEventDestroy_v2), NAME(cuEventRecord),
                NAME(cuEventElapsedTime), NAME(cuGetErrorString), NAME(cuStreamBeginCapture_v2), NAME(cuStreamEndCapture),
                NAME(cuGraphInstantiateWithFlags), NAME(cuGraphLaunch), NAME(cuGraphExecDestroy), NAME(cuGraphDestroy),
-               NAME(cuModuleLoadData), NAME(cuModuleUnload), NAME(cuModuleGetFunction), NAME(cuLaunchKernel)};
+               NAME(cuModuleLoadData), NAME(cuModuleUnload), NAME(cuModuleGetFunction), NAME(cuLaunchKernel),
+               NAME(cuGraphicsEGLRegisterImage), NAME(cuGraphicsResourceGetMappedEglFrame), NAME(cuGraphicsUnregisterResource)};
     for (size_t i = 0; i < sizeof all / sizeof *all; ++i)
         if (strcmp(all[i].name, name) == 0) return all[i].function;
     return NULL;

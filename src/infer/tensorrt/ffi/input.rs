@@ -3,6 +3,7 @@
 
 use super::super::library::Fault;
 use super::super::picture::{Numbers, Picture};
+use crate::handover::{EglImage, Kept, Lent};
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
@@ -26,6 +27,35 @@ impl RawPicture {
     pub(super) fn new(picture: &Picture<'_>) -> Self {
         Self { planes: picture.planes().map(<[u8]>::as_ptr), numbers: picture.numbers() }
     }
+}
+
+/// `ArenadSurface` of surface.h.
+#[repr(C)]
+pub(super) struct RawSurface {
+    image: *mut c_void,
+    y_at: usize,
+    chroma_at: usize,
+}
+
+impl RawSurface {
+    /// Where a picture lies in its surface.
+    pub(super) fn new(picture: &Picture<'_>, lent: &Lent) -> Result<Self, Fault> {
+        let [y, chroma, _] = picture.planes();
+        let at = |part: &[u8], (whole, _): (&[u8], usize)| {
+            let at = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+            (at.checked_add(part.len())? <= whole.len()).then_some(at)
+        };
+        let [whole_y, whole_chroma] = lent.planes();
+        let (Some(y_at), Some(chroma_at)) = (at(y, whole_y), at(chroma, whole_chroma)) else {
+            return Err(Fault::Run("the picture is in another surface".to_owned()));
+        };
+        Ok(Self { image: handle(lent.image()), y_at, chroma_at })
+    }
+}
+
+/// The handle as CUDA takes it.
+pub(super) fn handle(image: EglImage) -> *mut c_void {
+    ptr::with_exposed_provenance_mut(image.handle())
 }
 
 #[repr(C)]
@@ -59,7 +89,13 @@ unsafe extern "C" {
         input: *mut *mut c_void,
         said: *mut Said,
     ) -> i32;
-    fn arenad_input_fill(input: *mut c_void, picture: *const RawPicture, gpu_ms: *mut f32, said: *mut Said) -> i32;
+    fn arenad_input_fill(
+        input: *mut c_void,
+        picture: *const RawPicture,
+        surface: *const RawSurface,
+        gpu_ms: *mut f32,
+        said: *mut Said,
+    ) -> i32;
     fn arenad_input_take(input: *mut c_void, values: *mut f32, count: usize, said: *mut Said) -> i32;
     fn arenad_input_close(input: *mut c_void);
 }
@@ -68,6 +104,8 @@ unsafe extern "C" {
 pub struct GpuInput {
     raw: *mut c_void,
     gpu: String,
+    /// Surfaces that the driver knows: they go after the input.
+    kept: Vec<(EglImage, Kept)>,
 }
 
 // SAFETY: each call makes the GPU's context current; `&mut self` keeps it to one thread at a time.
@@ -95,7 +133,7 @@ impl GpuInput {
         };
         said.checked(code, Fault::Device)?;
         let gpu: Vec<u8> = gpu.into_iter().take_while(|byte| *byte != 0).collect();
-        Ok(Self { raw, gpu: String::from_utf8_lossy(&gpu).into_owned() })
+        Ok(Self { raw, gpu: String::from_utf8_lossy(&gpu).into_owned(), kept: Vec::new() })
     }
 
     /// The GPU's name.
@@ -107,7 +145,20 @@ impl GpuInput {
     pub fn fill(&mut self, picture: &Picture<'_>) -> Result<f32, Fault> {
         let (raw, mut gpu_ms, mut said) = (RawPicture::new(picture), 0.0, Said::new());
         // SAFETY: the input is open, the planes live as long as the call, which copies them, and have the bytes that `Picture` promises.
-        let code = unsafe { arenad_input_fill(self.raw, &raw const raw, &raw mut gpu_ms, &raw mut said) };
+        let code = unsafe { arenad_input_fill(self.raw, &raw const raw, ptr::null(), &raw mut gpu_ms, &raw mut said) };
+        said.checked(code, Fault::Run).map(|()| gpu_ms)
+    }
+
+    /// The same of a picture that its decoder lent, which is not copied; its surface is kept as long as the input.
+    pub fn fill_in_place(&mut self, picture: &Picture<'_>, lent: &Lent) -> Result<f32, Fault> {
+        let (raw, surface, mut gpu_ms, mut said) =
+            (RawPicture::new(picture), RawSurface::new(picture, lent)?, 0.0, Said::new());
+        if !self.kept.iter().any(|(image, _)| *image == lent.image()) {
+            self.kept.push((lent.image(), lent.keep()));
+        }
+        // SAFETY: the input is open; the surface holds the picture at these places, and the call waits until it was read.
+        let code =
+            unsafe { arenad_input_fill(self.raw, &raw const raw, &raw const surface, &raw mut gpu_ms, &raw mut said) };
         said.checked(code, Fault::Run).map(|()| gpu_ms)
     }
 

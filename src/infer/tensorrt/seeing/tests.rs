@@ -10,7 +10,7 @@ use crate::model::Precision;
 use std::path::Path;
 
 /// The bundled contract, cut to the stand-in's input of 2x2 and its output of six numbers.
-fn contract() -> Contract {
+pub fn contract() -> Contract {
     let mut contract = Contract::bundled().unwrap_or_else(|error| panic!("{error}"));
     let written = &mut contract.written;
     (written.input.width, written.input.height) = (2, 2);
@@ -19,7 +19,7 @@ fn contract() -> Contract {
     contract
 }
 
-fn engine(contract: &Contract, cache: &Path, pictures: bool) -> TensorRt {
+pub fn engine(contract: &Contract, cache: &Path, pictures: bool) -> TensorRt {
     let weights = contract.weights(Precision::Int8).expect("the bundled model has it");
     let settings = Settings { folder: None, cache, fp16: true, pictures, dla: None, pace: Pace::default() };
     TensorRt::on(&stand_in("/").unwrap(), contract, weights, settings, &|_| {})
