@@ -29,7 +29,7 @@ const CROP: u32 = 1 | 1 << 1;
 /// `NVBUF_MAP_READ`, and the number for all planes.
 const TO_READ: c_uint = 0;
 const ALL: c_int = -1;
-/// The functions of <nvbufsurface.h> and <nvbufsurftransform.h>; their enums and flags are 32-bit numbers.
+/// The functions of `nvbufsurface.h` and `nvbufsurftransform.h`; their enums and flags are 32-bit numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Calls {
     from_file: unsafe extern "C" fn(c_int, *mut *mut c_void) -> c_int,

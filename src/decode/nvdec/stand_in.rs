@@ -2,6 +2,7 @@
 //! access unit names its kind, the second and third its picture's width and height in units of 16 pixels.
 
 use super::device::{Device, Done, Fault, Pixels, Queue, Raw, Rect, Taken, fourcc};
+use crate::handover::Lent;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -79,9 +80,9 @@ impl Default for State {
     }
 }
 
-/// The device as a test sees it, also when it was closed.
+/// The device as a test sees it, also when it was closed; and the memory that it lends with each picture.
 #[derive(Clone, Default)]
-pub(super) struct StandIn(Arc<Mutex<State>>);
+pub(super) struct StandIn(Arc<Mutex<State>>, pub(super) Option<Arc<Lent>>);
 
 impl StandIn {
     pub(super) fn set(&self, change: impl FnOnce(&mut State)) -> &Self {
@@ -290,6 +291,9 @@ impl Device for StandIn {
 
     fn picture(&mut self, _index: u32) -> Result<Pixels<'_>, Fault> {
         const PIXELS: &[u8] = &[128; 1 << 16];
+        if let Some(lent) = &self.1 {
+            return Ok(Pixels::Lent(lent));
+        }
         Ok(Pixels::Read(self.state().inner.made.planes([PIXELS, &[], &[]])))
     }
 

@@ -4,9 +4,12 @@ use super::device::fourcc;
 use super::head::Unread;
 use super::stand_in::{CODING, DAMAGED, PICTURE, SWALLOWED, StandIn, State};
 use super::*;
-use crate::handover::PixelFormat;
-use crate::stamp::Stamp;
+use crate::decode::Decode;
+use crate::handover::{EglImage, Lent, PixelFormat, Surface};
+use crate::ledger::Ledger;
+use crate::stamp::{Clock, Stamp};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// A decoder on a stand-in, what it told, and the number of the next access unit.
 struct Bench {
@@ -320,6 +323,52 @@ fn nv12_is_chosen_where_the_device_prefers_another_format() {
     };
     bench.decoder.decode(&unit, 0, see).expect("decoded");
     assert_eq!(formats, [(PixelFormat::Nv12, 64, 48)]);
+}
+
+/// Memory of the device: grey.
+#[derive(Debug)]
+struct Grey([u8; 64 * 72]);
+
+impl Surface for Grey {
+    fn planes(&self) -> [(&[u8], usize); 2] {
+        let (luma, chroma) = self.0.split_at(64 * 48);
+        [(luma, 64), (chroma, 64)]
+    }
+
+    fn image(&self) -> EglImage {
+        EglImage::new(7)
+    }
+}
+
+#[test]
+fn a_picture_that_is_lent_is_a_frame_in_the_devices_memory_and_takes_no_buffer() {
+    let lent = Arc::new(Lent::new(Arc::new(Grey([128; 64 * 72]))));
+    let (mut device, ledger) = (StandIn::default(), Arc::new(Ledger::default()));
+    device.1 = Some(Arc::clone(&lent));
+    let open: Open = Box::new(move || Ok(device.opened()));
+    let mut front = Decode::new(1, Arc::clone(&ledger), Clock::new());
+    front.decoder = Some((Codec::H264, Box::new(Nvdec::on("test", vec![CODING], Box::new(Unread), open))));
+    let mut frames = Vec::new();
+    for number in 0..5 {
+        let unit = AccessUnit {
+            data: vec![PICTURE, 4, 3, 0].into(),
+            codec: Codec::H264,
+            key: number == 0,
+            packets_lost: 0,
+            restart: false,
+            presentation: number as i64,
+            stamp: Stamp { frame: number, ..Stamp::default() },
+        };
+        front.decode(&unit, &mut |frame| frames.push(frame)).expect("decoded");
+    }
+    front.flush(&mut |frame| frames.push(frame));
+    let shown: Vec<_> = frames.iter().map(|frame| (frame.stamp.frame, frame.format(), frame.size().width)).collect();
+    assert_eq!(shown, [0, 1, 2, 3, 4].map(|number| (number, PixelFormat::Nv12, 64)));
+    assert!(frames.iter().all(|frame| frame.lent().is_some_and(|held| Arc::ptr_eq(held, &lent))));
+    assert_eq!((frames[0].plane(1).0.len(), frames[0].plane(2).0.len()), (64 * 24, 0));
+    assert_eq!(ledger.counters.frames_without_buffer.get(), 0);
+    drop((frames, front));
+    assert_eq!(Arc::strong_count(&lent), 1, "it goes back with its last frame");
 }
 
 #[test]

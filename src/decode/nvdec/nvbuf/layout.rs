@@ -1,4 +1,4 @@
-//! The structs of <nvbufsurface.h> and <nvbufsurftransform.h>, as far as they are used; enums and flags of theirs are 32-bit numbers.
+//! The structs of `nvbufsurface.h` and `nvbufsurftransform.h`, as far as they are used; enums and flags of theirs are 32-bit numbers.
 
 use std::ffi::c_void;
 
