@@ -9,7 +9,7 @@ pub struct EglImage(usize);
 
 impl EglImage {
     /// Whoever names an image keeps it for as long as its `Surface` lives: CUDA follows the handle unseen. Hence for this crate alone.
-    #[cfg(any(feature = "nvdec", all(test, feature = "tensorrt")))]
+    #[cfg(any(feature = "nvdec", test))]
     pub(crate) fn new(handle: usize) -> Self {
         Self(handle)
     }
