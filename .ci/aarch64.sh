@@ -35,6 +35,9 @@ at_most() { [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$2" ]; }
 case ${1:-test} in
 test)
     emulate
+    # arenad's own code is vectorised as in the package, with the debug build's checks. This is not for speed: the time goes into
+    # emulated arithmetic, and is the same without it.
+    export CARGO_PROFILE_DEV_OPT_LEVEL=3 CARGO_INCREMENTAL=0
     export ARENAD_DEMO_SECONDS=90
     # qemu-user tells a program that could not be started as one that ended with 127, so the test of that word is the real machines'.
     cargo test --locked --target "$target" --features jetson --no-fail-fast "${@:2}" -- --skip without_python_it_says_so
