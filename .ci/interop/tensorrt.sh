@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The TensorRT shim, compiled against the published headers of two majors into one program, opens the real dispatch runtimes of both on a
-# machine without a GPU: each thing that is missing is told apart, and nothing crashes. Then it builds and runs engines on a stand-in library
+# The TensorRT shim, compiled against the published headers of two majors into one program, opens the real dispatch and lean runtimes of both on
+# a machine without a GPU: each thing that is missing is told apart, and nothing crashes. Then it builds and runs engines on a stand-in library
 # of our own behind the same headers, under the address and undefined-behaviour sanitisers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,12 +15,15 @@ python3 -m pip --version >/dev/null 2>&1 || {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip
 }
 for version in 10.15.1.29 11.4.0.106; do
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 -d "$work" \
-        "tensorrt-dispatch-cu12-libs==$version"
     major=${version%%.*}
-    mkdir "$work/real$major"
-    python3 -m zipfile -e "$work"/tensorrt_dispatch_cu12_libs-"$version"-*.whl "$work/wheel$major"
-    mv "$work/wheel$major/tensorrt_dispatch_libs/libnvinfer_dispatch.so.$major" "$work/real$major/"
+    for kind in dispatch lean; do
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 -d "$work" \
+            "tensorrt-$kind-cu12-libs==$version"
+        mkdir "$work/$kind$major"
+        python3 -m zipfile -e "$work/tensorrt_${kind}_cu12_libs-$version"-*.whl "$work/wheel$major"
+        mv "$work/wheel$major/tensorrt_${kind}_libs/libnvinfer_$kind.so.$major" "$work/$kind$major/"
+        rm -r "$work/wheel$major" "$work/tensorrt_${kind}_cu12_libs-$version"-*.whl
+    done
 done
 
 for major in 10 11; do
@@ -38,8 +41,8 @@ for devices in 0 1; do
 done
 # Each major's name on the other's library, and on no library.
 mkdir "$work/empty" "$work/swapped" "$work/damaged"
-ln -s "$work/real11/libnvinfer_dispatch.so.11" "$work/swapped/libnvinfer.so.10"
-ln -s "$work/real10/libnvinfer_dispatch.so.10" "$work/swapped/libnvinfer.so.11"
+ln -s "$work/dispatch11/libnvinfer_dispatch.so.11" "$work/swapped/libnvinfer.so.10"
+ln -s "$work/dispatch10/libnvinfer_dispatch.so.10" "$work/swapped/libnvinfer.so.11"
 
 failed=0
 # DRIVER MAJOR FOLDER CODE WORDS
@@ -50,14 +53,17 @@ for major in 10 11; do
     try "$work/empty" $major - 1 "libnvinfer.so.$major: cannot open"
     try "$work/empty" $major "$work/damaged" 1 "libnvinfer.so.$major: file too short"
     try "$work/empty" $major "$work/swapped" 2 "this part is for TensorRT $major"
-    if ldconfig -p | grep -q libcuda.so.1; then
-        echo "NOT RUN: a machine without a driver; this one has libcuda.so.1"
-    else
-        try "$work/empty" $major "$work/real$major" 3 "libcuda.so.1: cannot open"
-    fi
-    try "$work/driver0" $major "$work/real$major" 3 "the driver sees no GPU"
-    # The driver claims a GPU that CUDA's runtime cannot use: TensorRT logs it and hands out a pointer that must not be used.
-    try "$work/driver1" $major "$work/real$major" 3 "TensorRT made no runtime"
+    for kind in dispatch lean; do
+        real=$work/$kind$major
+        if ldconfig -p | grep -q libcuda.so.1; then
+            echo "NOT RUN: a machine without a driver; this one has libcuda.so.1"
+        else
+            try "$work/empty" $major "$real" 3 "libcuda.so.1: cannot open"
+        fi
+        try "$work/driver0" $major "$real" 3 "the driver sees no GPU"
+        # The driver claims a GPU that CUDA's runtime cannot use: TensorRT logs it and hands out a pointer that must not be used.
+        try "$work/driver1" $major "$real" 3 "TensorRT made no runtime"
+    done
 done
 
 # The part for TensorRT 8, whose headers no registry has: compiled against those of 10 that say 8. What 8.6 has otherwise is read, not tried.
