@@ -19,8 +19,8 @@ mod told;
 
 use crate::config;
 use crate::handover::{
-    Coats, Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene,
-    TrackId, Vanished,
+    Event, Gaps, Identity, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_EVENTS, Pose, Poses, Scene, TrackId,
+    Vanished,
 };
 use crate::space::InCamera;
 use crate::stamp::{Elapsed, Stamp};
@@ -86,8 +86,6 @@ struct Track {
     under: Option<TrackId>,
     /// As last seen, without those that were given up.
     keypoints: Keypoints,
-    /// Of its pose in this frame.
-    coats: Coats,
     posture: Posture,
     seen_at: InCamera,
     /// Its pose in this frame.
@@ -290,7 +288,6 @@ impl Tracker {
             let Some(pose) = pair.and_then(|index| poses.get(index)) else { continue };
             track.motion.update(pose.centre, motion::noise(size, pose.score));
             track.keypoints = pose.keypoints;
-            track.coats = pose.coats;
             track.seen_at = pose.centre;
             track.pose = *pair;
             track.unseen_s = 0.0;
@@ -440,7 +437,6 @@ impl Tracker {
             name: None,
             under: None,
             keypoints: pose.keypoints,
-            coats: pose.coats,
             posture: Posture::default(),
             seen_at: pose.centre,
             pose: Some(index),

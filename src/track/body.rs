@@ -11,7 +11,7 @@ mod posture;
 mod seat;
 
 pub use posture::Posture;
-pub use seat::{Hidden, Seat, UNKNOWN_COAT};
+pub use seat::{Hidden, Seat, UNKNOWN_COAT, UNKNOWN_COATS};
 
 use crate::handover::{KeypointSet, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
@@ -110,7 +110,8 @@ impl Bodies {
         }
         for (index, (seat, given)) in seats.iter_mut().zip(given).enumerate() {
             let coated = (0..MAX_KEYPOINTS).any(|k| seat.tells(k));
-            if (seat.count() as f32) < if coated { WHOLE_COATED } else { WHOLE } * given as f32 {
+            let whole = if coated { WHOLE_COATED } else { WHOLE };
+            if (seat.count() as f32) < whole * given as f32 {
                 let shown = self.shown(seat);
                 for (k, shares) in shares.iter().enumerate() {
                     seat.give_up(k, shares[index] < OWN_IN_PART || (coated && !shown.contains(k)));

@@ -1,6 +1,6 @@
 //! Brings the tracks before the bodies: which keypoints each one keeps.
 
-use super::body::{Hidden, Seat};
+use super::body::{Hidden, Seat, UNKNOWN_COATS};
 use super::{MAX_ANIMALS, Pose, Tracker, Vec};
 
 impl Tracker {
@@ -13,14 +13,15 @@ impl Tracker {
         let mut seats: Vec<Seat<'_>, MAX_ANIMALS> = Vec::new();
         for track in &mut self.tracks {
             let at = track.motion.at();
+            let pose = track.pose.and_then(|index| poses.get(index));
             // Of a track's first pose nothing is known but what it shows itself.
-            let first = track.pose.and_then(|index| poses.get(index)).filter(|_| !track.interval_s.is_finite());
+            let first = pose.filter(|_| !track.interval_s.is_finite());
             let name = track.name.map(|identity| usize::from(identity.0));
             let _ = seats.push(Seat {
                 posture: &mut track.posture,
                 moved: [at.x - track.seen_at.x, at.y - track.seen_at.y],
                 keypoints: track.pose.map(|_| &mut track.keypoints),
-                coats: &track.coats,
+                coats: pose.map_or(&UNKNOWN_COATS, |pose| &pose.coats),
                 shares: first.map_or(&track.shares, |pose| &pose.identity),
                 name: name.and_then(|index| Some((index, *track.shares.get(index)?))),
             });

@@ -1,11 +1,14 @@
 //! One track before the bodies: its pose, what is remembered of it, and whose coat its keypoints show.
 
 use super::posture::Posture;
-use crate::handover::{Coats, Keypoint, Keypoints, MAX_ANIMALS};
+use crate::handover::{Coats, Keypoint, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
 
 /// What each identity shows where nothing is known of coats: what chance does.
 pub const UNKNOWN_COAT: [f32; MAX_ANIMALS] = [1.0; MAX_ANIMALS];
+
+/// The same for every keypoint.
+pub const UNKNOWN_COATS: Coats = [UNKNOWN_COAT; MAX_KEYPOINTS];
 
 /// One track as the bodies see it in a frame.
 pub struct Seat<'a> {

@@ -1,6 +1,6 @@
 //! Made-up mice: a trunk and a tail of three, walking, touching and crossing tails.
 
-use super::{Bodies, Hidden, Posture, Seat, UNKNOWN_COAT};
+use super::{Bodies, Hidden, Posture, Seat, UNKNOWN_COAT, UNKNOWN_COATS};
 use crate::handover::{Coats, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
 
@@ -41,8 +41,6 @@ struct Stage {
     frame: usize,
 }
 
-const UNKNOWN: Coats = [UNKNOWN_COAT; MAX_KEYPOINTS];
-
 /// What shows the coat of one of four animals.
 fn coat_of(animal: usize) -> [f32; MAX_ANIMALS] {
     std::array::from_fn(|other| {
@@ -60,7 +58,7 @@ impl Stage {
     /// Both were seen alone for some seconds; the tail of the second is `tail` long in each half.
     fn new(links: &[[usize; 2]], tail: f32) -> Self {
         let mut stage =
-            Self { bodies: Bodies::new(links), postures: Default::default(), coats: [UNKNOWN; 2], frame: 0 };
+            Self { bodies: Bodies::new(links), postures: Default::default(), coats: [UNKNOWN_COATS; 2], frame: 0 };
         for _ in 0..300 {
             let (first, second) = stage.walking(tail);
             let kept = stage.show([Some(first), Some(second)], &[]);
