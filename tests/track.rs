@@ -195,7 +195,8 @@ fn a_line_that_does_not_end_and_a_night_that_is_missing_are_refused() {
 
 /// Any number that a pose may have, small ones and great ones alike.
 fn number() -> impl Strategy<Value = f32> {
-    any::<u32>().prop_map(f32::from_bits).prop_filter("a number of a pose", |number| number.abs() <= 1e5)
+    let sized = (0..=1e5f32.to_bits()).prop_map(f32::from_bits);
+    (sized, any::<bool>()).prop_map(|(size, negative)| if negative { -size } else { size })
 }
 
 fn pose() -> impl Strategy<Value = Pose> {
