@@ -58,6 +58,8 @@ impl OnnxRuntime {
         };
         let builder = Session::builder(&environment).map_err(|error| refused(error.to_string()))?;
         let builder = builder.with_intra_threads(threads).map_err(|error| refused(error.to_string()))?;
+        // Without it, INT8 sums overflow on x86-64 processors that lack VNNI (AVX2 alone): `int8` then lost 24 % of OKS mAP, `u8` 3 %.
+        let builder = builder.with_precise_qmm().map_err(|error| refused(error.to_string()))?;
         let mut builder = providers::registered(builder, wanted, weights.precision)?;
         let session = builder.commit_from_memory(&weights.bytes).map_err(|error| refused(error.to_string()))?;
         if wanted.providers != [Provider::Cpu] {
