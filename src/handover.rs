@@ -262,6 +262,11 @@ impl KeypointSet {
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// How many there are.
+    pub fn count(self) -> u32 {
+        self.0.count_ones()
+    }
 }
 
 impl FromIterator<usize> for KeypointSet {

@@ -37,6 +37,14 @@ const SHOWN_LINKED: f32 = 3.0;
 /// no track.
 const HAS_ITS_OWN: f32 = 0.1;
 const HIDDEN: f32 = 0.3;
+/// A body counts at least this much, whatever the coat there: a part that lies on another animal is seen against that one's coat.
+const AGAINST_ANOTHERS: f32 = 0.2;
+/// A body may have a keypoint this many standard deviations from where it is thought to be.
+const ASTRAY: f32 = 3.0;
+/// From so many bodies on that it may be of, a keypoint that was missing must be seen in this many further frames before it is back:
+/// borrowed ones seldom stay for three frames.
+const BESIDE_OTHERS: f32 = 0.05;
+const HELD_BACK: u8 = 2;
 /// A keypoint further than this from another is elsewhere, body sizes.
 const ELSEWHERE: f32 = 0.3;
 /// An animal's own build counts once it was learnt for this long, seconds.
@@ -93,7 +101,7 @@ impl Bodies {
 
     /// Goes from the keypoints that stray least to those that stray most, so that links lead outwards from what is sure.
     fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], hidden: &[Hidden], size: f32) {
-        let given: Vec<usize, MAX_ANIMALS> = seats.iter().take(MAX_ANIMALS).map(Seat::count).collect();
+        let given: Vec<KeypointSet, MAX_ANIMALS> = seats.iter().take(MAX_ANIMALS).map(Seat::present).collect();
         let mut shares = [[0.0; MAX_ANIMALS]; MAX_KEYPOINTS];
         let mut judged = KeypointSet::default();
         for k in self.all.steadiest_first() {
@@ -102,16 +110,17 @@ impl Bodies {
                 self.along_links(seat, k, at, judged, size)
             });
             shares[k] = contest::own_shares(&fits);
-            for (seat, own) in seats.iter_mut().zip(shares[k]) {
-                let least = if seat.posture.had(k) { OWN_MIN } else { OWN_AGAIN };
-                seat.give_up(k, own < least);
+            for ((seat, own), others) in seats.iter_mut().zip(shares[k]).zip(fits.others()) {
+                let keeps = keeps(seat.posture, k, own, others);
+                seat.give_up(k, !keeps);
             }
             judged.insert(k);
         }
         for (index, (seat, given)) in seats.iter_mut().zip(given).enumerate() {
+            self.let_go(seat, given);
             let coated = (0..MAX_KEYPOINTS).any(|k| seat.tells(k));
             let whole = if coated { WHOLE_COATED } else { WHOLE };
-            if (seat.count() as f32) < whole * given as f32 {
+            if (seat.present().count() as f32) < whole * given.count() as f32 {
                 let shown = self.shown(seat);
                 for (k, shares) in shares.iter().enumerate() {
                     seat.give_up(k, shares[index] < OWN_IN_PART || (coated && !shown.contains(k)));
@@ -120,12 +129,30 @@ impl Bodies {
         }
     }
 
+    /// The keypoints that a link joins to `k`.
+    fn linked(&self, k: usize) -> impl Iterator<Item = usize> {
+        self.links.iter().filter(move |link| link.contains(&k)).flatten().copied().filter(move |other| *other != k)
+    }
+
+    /// Gives up what hangs on keypoints alone that were given up, as a tail's end does on its middle, unless its coat speaks for it: the
+    /// pose took them together. `given` are the keypoints that the pose had.
+    fn let_go(&self, seat: &mut Seat<'_>, given: KeypointSet) {
+        let mut steadier = KeypointSet::default();
+        for k in self.all.steadiest_first() {
+            let mut hangs_on = self.linked(k).filter(|other| steadier.contains(*other) && given.contains(*other));
+            let first = hangs_on.next();
+            let lost = |other: usize| seat.keypoint(other).is_none();
+            let adrift = first.is_some_and(lost) && hangs_on.all(lost);
+            seat.give_up(k, adrift && seat.shows(k) < SHOWN);
+            steadier.insert(k);
+        }
+    }
+
     /// The keypoints of a pose whose coat speaks for them.
     fn shown(&self, seat: &Seat<'_>) -> KeypointSet {
         let spoken_for = |k: &usize| {
-            let linked = || self.links.iter().filter(|link| link.contains(k)).flatten().filter(|other| *other != k);
-            let by_link = |other: &usize| seat.keypoint(*other).is_some() && seat.shows(*other) >= SHOWN_LINKED;
-            seat.shows(*k) >= SHOWN || (!seat.tells(*k) && linked().any(by_link))
+            let by_link = |other: usize| seat.keypoint(other).is_some() && seat.shows(other) >= SHOWN_LINKED;
+            seat.shows(*k) >= SHOWN || (!seat.tells(*k) && self.linked(*k).any(by_link))
         };
         (0..MAX_KEYPOINTS).filter(spoken_for).collect()
     }
@@ -143,15 +170,18 @@ impl Bodies {
     ) -> f32 {
         let Some(shown) = seats.get(own).and_then(|seat| seat.coats.get(k)) else { return 0.0 };
         let away = |place: InCamera| (place.x / size - at[0]).hypot(place.y / size - at[1]);
-        let near =
-            seats.iter().zip(expected).enumerate().filter(|(index, (_, body))| *index != own && body.reaches(at));
-        let seen = near.map(|(_, (seat, _))| match seat.keypoint(k) {
-            Some(keypoint) if away(keypoint.at) > ELSEWHERE => HAS_ITS_OWN * seat.would_show(shown),
-            _ => seat.would_show(shown),
+        let bodies = seats.iter().zip(expected).enumerate();
+        let near = bodies.filter(|(index, (_, body))| *index != own && body.may_have(k, at, ASTRAY));
+        let seen = near.map(|(_, (seat, _))| {
+            let shows = seat.would_show(shown).max(AGAINST_ANOTHERS);
+            match seat.keypoint(k) {
+                Some(keypoint) if away(keypoint.at) > ELSEWHERE => HAS_ITS_OWN * shows,
+                _ => shows,
+            }
         });
         let reach = self.all.reach();
         let hidden = hidden.iter().filter(|hidden| away(hidden.at) <= reach);
-        let hidden = hidden.filter_map(|hidden| shown.get(hidden.identity));
+        let hidden = hidden.filter_map(|hidden| shown.get(hidden.identity)).map(|shows| shows.max(AGAINST_ANOTHERS));
         seen.sum::<f32>() + HIDDEN * hidden.sum::<f32>()
     }
 
@@ -196,6 +226,15 @@ impl Bodies {
             }
         }
     }
+}
+
+/// Whether a track keeps its pose's keypoint `k`, which is its own with probability `own` and may be one of `others` bodies'.
+fn keeps(posture: &mut Posture, k: usize, own: f32, others: f32) -> bool {
+    let had = posture.had(k);
+    let likely = own >= if had { OWN_MIN } else { OWN_AGAIN };
+    let frames = posture.note(k, likely);
+    let held_back = !had && posture.is_known() && others > BESIDE_OTHERS && frames <= HELD_BACK;
+    likely && !held_back
 }
 
 #[cfg(test)]

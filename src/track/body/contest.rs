@@ -28,6 +28,8 @@ pub struct Fits {
     there: usize,
     /// Which poses have it where this one has it.
     one_place: [usize; MAX_ANIMALS],
+    /// How many bodies the keypoint of each pose may be of, but its own.
+    others: [f32; MAX_ANIMALS],
     rows: [[f32; MAX_ANIMALS]; MAX_ANIMALS],
 }
 
@@ -37,8 +39,14 @@ impl Fits {
             seats: seats.min(MAX_ANIMALS),
             there: 0,
             one_place: [0; MAX_ANIMALS],
+            others: [0.0; MAX_ANIMALS],
             rows: [[0.0; MAX_ANIMALS]; MAX_ANIMALS],
         }
+    }
+
+    /// How many bodies each track's keypoint may be of, but its own.
+    pub fn others(&self) -> [f32; MAX_ANIMALS] {
+        self.others
     }
 }
 
@@ -66,7 +74,8 @@ pub fn fits(
                 fits.one_place[column] |= 1 << other;
             }
         }
-        let strangers = STRANGERS + STRANGERS_NEAR * others(column, at);
+        fits.others[column] = others(column, at);
+        let strangers = STRANGERS + STRANGERS_NEAR * fits.others[column];
         for (row, (seat, expected)) in seats.iter().zip(expected).enumerate() {
             let own = if row == column { OWN } else { 1.0 };
             let fit = match expected.place(k) {

@@ -88,6 +88,8 @@ pub struct Posture {
     thought: Parts,
     /// The keypoints of the frame before that were not given up.
     had: KeypointSet,
+    /// For how many frames in a row each keypoint was likely enough its own.
+    likely: [u8; MAX_KEYPOINTS],
     unseen_s: f32,
 }
 
@@ -98,6 +100,7 @@ impl Default for Posture {
             frame: None,
             thought: [None; MAX_KEYPOINTS],
             had: KeypointSet::default(),
+            likely: [0; MAX_KEYPOINTS],
             unseen_s: 0.0,
         }
     }
@@ -116,9 +119,12 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Whether a place, in body sizes, is within the body's reach, its missing keypoints and all.
-    pub fn reaches(&self, at: [f32; 2]) -> bool {
-        self.frame.is_some_and(|frame| apart(frame.origin, at) <= frame.reach.max(self.reach) + self.slack.sqrt())
+    /// Whether keypoint `k` may be at a place, in body sizes: within the body's reach, its missing keypoints and all, or at most
+    /// `astray` standard deviations from where it must be (a tail that is stretched reaches further than one mostly does).
+    pub fn may_have(&self, k: usize, at: [f32; 2], astray: f32) -> bool {
+        let within = |frame: Frame| apart(frame.origin, at) <= frame.reach.max(self.reach) + self.slack.sqrt();
+        let near = |(place, variance): ([f32; 2], f32)| apart(place, at) <= astray * variance.sqrt();
+        self.frame.is_some_and(within) || self.place(k).is_some_and(near)
     }
 
     /// Where keypoint `k` must be along the camera's axes, and its variance on each; body sizes.
@@ -143,6 +149,18 @@ impl Posture {
     /// Whether keypoint `k` was seen in the frame before, and not given up.
     pub fn had(&self, k: usize) -> bool {
         self.had.contains(k)
+    }
+
+    /// Whether it had a pose before.
+    pub fn is_known(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// Notes whether keypoint `k` is likely enough its own in this frame; gives for how many frames in a row it was, this one counted.
+    pub fn note(&mut self, k: usize, likely: bool) -> u8 {
+        let Some(frames) = self.likely.get_mut(k) else { return 0 };
+        *frames = if likely { frames.saturating_add(1) } else { 0 };
+        *frames
     }
 
     /// Where the keypoints must be, from what is remembered and from the pose as a whole.

@@ -1,7 +1,7 @@
 //! One track before the bodies: its pose, what is remembered of it, and whose coat its keypoints show.
 
 use super::posture::Posture;
-use crate::handover::{Coats, Keypoint, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
+use crate::handover::{Coats, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
 
 /// What each identity shows where nothing is known of coats: what chance does.
@@ -41,9 +41,9 @@ impl Seat<'_> {
         *self.keypoints.as_deref()?.get(k)?
     }
 
-    /// How many keypoints its pose has.
-    pub fn count(&self) -> usize {
-        self.keypoints.as_deref().map_or(0, |keypoints| keypoints.iter().flatten().count())
+    /// Which keypoints its pose has.
+    pub fn present(&self) -> KeypointSet {
+        self.keypoints.as_deref().map_or_else(KeypointSet::default, KeypointSet::present)
     }
 
     /// Whether anything is known of the coat around its pose's keypoint `k`.

@@ -1,6 +1,6 @@
 //! Made-up mice: a trunk and a tail of three, walking, touching and crossing tails.
 
-use super::{Bodies, Hidden, Posture, Seat, UNKNOWN_COAT, UNKNOWN_COATS};
+use super::{ASTRAY, Bodies, HELD_BACK, Hidden, Posture, Seat, UNKNOWN_COAT, UNKNOWN_COATS};
 use crate::handover::{Coats, Keypoint, KeypointSet, Keypoints, MAX_ANIMALS, MAX_KEYPOINTS};
 use crate::space::InCamera;
 
@@ -256,7 +256,10 @@ fn swing_until_given_up(had: bool, neighbour_has: bool) -> f32 {
         }
         stage.show([Some(first), Some(second)], &[]);
         first[TAIL_END] = end.map(|end| Keypoint { at: InCamera { y: end.at.y + off, ..end.at }, ..end });
-        let kept = stage.show([Some(first), Some(second)], &[]);
+        let mut kept = stage.show([Some(first), Some(second)], &[]);
+        for _ in 0..if had { 0 } else { HELD_BACK } {
+            kept = stage.show([Some(first), Some(second)], &[]);
+        }
         missing(&first, &kept[0]).is_empty()
     };
     (0..80).map(|step| 0.5 * step as f32).take_while(|off| kept_at(*off)).last().unwrap_or(-1.0)
@@ -266,6 +269,60 @@ fn swing_until_given_up(had: bool, neighbour_has: bool) -> f32 {
 fn a_keypoint_that_comes_back_beside_another_body_must_be_surer_than_one_that_stayed() {
     let (stayed, back) = (swing_until_given_up(true, false), swing_until_given_up(false, false));
     assert!(back < stayed, "{back} {stayed}");
+}
+
+/// Whether keypoint `k` of the first of two mice, which was missing for a frame, is kept in the frames after it. `coat` is around it.
+fn back_after_a_frame(
+    stage: &mut Stage,
+    pair: (Keypoints, Keypoints),
+    k: usize,
+    coat: [f32; MAX_ANIMALS],
+) -> [bool; 4] {
+    let (first, second) = pair;
+    stage.coats[0][k] = coat;
+    let mut without = first;
+    without[k] = None;
+    stage.show([Some(without), Some(second)], &[]);
+    std::array::from_fn(|_| stage.show([Some(first), Some(second)], &[])[0].expect("a pose")[k].is_some())
+}
+
+#[test]
+fn what_comes_back_beside_a_body_that_lacks_it_is_kept_when_seen_a_third_time() {
+    let flank = 2;
+    for coat in [UNKNOWN_COAT, coat_of(0)] {
+        let mut stage = Stage::new(&LINKS, 20.0);
+        let (first, mut second) = stage.touching();
+        second[flank] = None;
+        assert_eq!(back_after_a_frame(&mut stage, (first, second), flank, coat), [false, false, true, true]);
+        let mut alone = Stage::new(&LINKS, 20.0);
+        let pair = alone.walking(20.0);
+        assert_eq!(back_after_a_frame(&mut alone, pair, flank, coat), [true; 4]);
+    }
+}
+
+#[test]
+fn a_tail_end_goes_with_the_middle_that_it_hangs_on_unless_its_coat_speaks_for_it() {
+    let lost = |coat| {
+        let mut stage = Stage::new(&LINKS, 20.0);
+        let (mut first, second) = stage.walking(20.0);
+        stage.coats[0][TAIL_END] = coat;
+        first[TAIL_MIDDLE].as_mut().expect("given").at.y += 60.0;
+        missing(&first, &stage.show([Some(first), Some(second)], &[])[0])
+    };
+    assert_eq!((lost(UNKNOWN_COAT), lost(coat_of(0))), (vec![TAIL_MIDDLE, TAIL_END], vec![TAIL_MIDDLE]));
+}
+
+#[test]
+fn a_tail_may_reach_further_than_it_mostly_does() {
+    let stage = Stage::new(&LINKS, 20.0);
+    let mouse = mouse(200.0, 200.0, 0.0, 0.0, 20.0);
+    let expected = Posture::default().expect(stage.bodies.of(None), Some(&mouse), [0.0; 2], SIZE);
+    let furthest = |astray| {
+        let may_end = |behind: &f32| expected.may_have(TAIL_END, [(200.0 - behind) / SIZE, 200.0 / SIZE], astray);
+        (60u8..150).map(f32::from).take_while(may_end).last().unwrap_or_default()
+    };
+    let (mostly, at_most) = (furthest(0.0), furthest(ASTRAY));
+    assert!(62.0 <= mostly && mostly < at_most && at_most < 80.0, "{mostly} {at_most}");
 }
 
 #[test]
