@@ -84,8 +84,10 @@ struct Track {
     name: Option<Identity>,
     /// Out of sight since it was close to this track: most likely under it, or the two have one pose between them.
     under: Option<TrackId>,
-    /// As last seen, without those that were given up.
+    /// As last seen, without those that were given up or held back.
     keypoints: Keypoints,
+    /// The same with those that were held back: the next pose is held against it.
+    shape: Keypoints,
     posture: Posture,
     seen_at: InCamera,
     /// Its pose in this frame.
@@ -131,7 +133,7 @@ impl Track {
         Expected {
             motion: &self.motion,
             seen_at: self.seen_at,
-            keypoints: &self.keypoints,
+            keypoints: &self.shape,
             shares: &self.shares,
             unseen_s: self.unseen_s,
         }
@@ -437,6 +439,7 @@ impl Tracker {
             name: None,
             under: None,
             keypoints: pose.keypoints,
+            shape: pose.keypoints,
             posture: Posture::default(),
             seen_at: pose.centre,
             pose: Some(index),

@@ -87,6 +87,7 @@ impl Bodies {
                 Some(keypoints) => seat.posture.remember(expected, keypoints, size),
                 None => seat.posture.miss(),
             }
+            seat.complete_shape();
         }
         self.learn(seats, &expected, size, step_s);
     }
@@ -102,6 +103,7 @@ impl Bodies {
     /// Goes from the keypoints that stray least to those that stray most, so that links lead outwards from what is sure.
     fn judge(&self, seats: &mut [Seat<'_>], expected: &[Expected], hidden: &[Hidden], size: f32) {
         let given: Vec<KeypointSet, MAX_ANIMALS> = seats.iter().take(MAX_ANIMALS).map(Seat::present).collect();
+        seats.iter_mut().filter(|seat| seat.keypoints.is_some()).for_each(|seat| *seat.shape = [None; MAX_KEYPOINTS]);
         let mut shares = [[0.0; MAX_ANIMALS]; MAX_KEYPOINTS];
         let mut judged = KeypointSet::default();
         for k in self.all.steadiest_first() {
@@ -111,8 +113,11 @@ impl Bodies {
             });
             shares[k] = contest::own_shares(&fits);
             for ((seat, own), others) in seats.iter_mut().zip(shares[k]).zip(fits.others()) {
-                let keeps = keeps(seat.posture, k, own, others);
-                seat.give_up(k, !keeps);
+                match verdict(seat.posture, k, own, others) {
+                    Verdict::Kept => {}
+                    Verdict::HeldBack => seat.hold_back(k),
+                    Verdict::GivenUp => seat.give_up(k, true),
+                }
             }
             judged.insert(k);
         }
@@ -228,13 +233,25 @@ impl Bodies {
     }
 }
 
-/// Whether a track keeps its pose's keypoint `k`, which is its own with probability `own` and may be one of `others` bodies'.
-fn keeps(posture: &mut Posture, k: usize, own: f32, others: f32) -> bool {
+/// What becomes of a keypoint.
+enum Verdict {
+    Kept,
+    /// Its own, as far as is seen, but not surely or often enough to be told.
+    HeldBack,
+    GivenUp,
+}
+
+/// What becomes of a pose's keypoint `k`, which is its track's own with probability `own` and may be one of `others` bodies'.
+fn verdict(posture: &mut Posture, k: usize, own: f32, others: f32) -> Verdict {
     let had = posture.had(k);
     let likely = own >= if had { OWN_MIN } else { OWN_AGAIN };
     let frames = posture.note(k, likely);
-    let held_back = !had && posture.is_known() && others > BESIDE_OTHERS && frames <= HELD_BACK;
-    likely && !held_back
+    let waits = !had && posture.is_known() && others > BESIDE_OTHERS && frames <= HELD_BACK;
+    match own {
+        _ if likely && !waits => Verdict::Kept,
+        OWN_MIN.. => Verdict::HeldBack,
+        _ => Verdict::GivenUp,
+    }
 }
 
 #[cfg(test)]

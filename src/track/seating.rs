@@ -21,6 +21,7 @@ impl Tracker {
                 posture: &mut track.posture,
                 moved: [at.x - track.seen_at.x, at.y - track.seen_at.y],
                 keypoints: track.pose.map(|_| &mut track.keypoints),
+                shape: &mut track.shape,
                 coats: pose.map_or(&UNKNOWN_COATS, |pose| &pose.coats),
                 shares: first.map_or(&track.shares, |pose| &pose.identity),
                 name: name.and_then(|index| Some((index, *track.shares.get(index)?))),

@@ -16,6 +16,8 @@ pub struct Seat<'a> {
     pub posture: &'a mut Posture,
     /// Keypoints of its pose, camera pixels; those given up become missing. `None` where it has no pose.
     pub keypoints: Option<&'a mut Keypoints>,
+    /// The same with those that were held back: likely its own, but not told yet. Stays as it is where it has no pose.
+    pub shape: &'a mut Keypoints,
     /// How far it is thought to have gone since it was last seen, camera pixels. Counts where it has no pose.
     pub moved: [f32; 2],
     /// How much likelier than by chance each identity shows what is seen around each keypoint of its pose.
@@ -60,6 +62,22 @@ impl Seat<'_> {
     pub fn would_show(&self, shown: &[f32; MAX_ANIMALS]) -> f32 {
         let known: f32 = self.shares.iter().sum();
         1.0 - known + self.shares.iter().zip(shown).map(|(share, shown)| share * shown).sum::<f32>()
+    }
+
+    /// Makes keypoint `k` missing, but leaves it to the shape.
+    pub fn hold_back(&mut self, k: usize) {
+        if let Some(shape) = self.shape.get_mut(k) {
+            *shape = self.keypoints.as_deref().and_then(|keypoints| *keypoints.get(k)?);
+        }
+        self.give_up(k, true);
+    }
+
+    /// Takes the keypoints that are left into the shape.
+    pub fn complete_shape(&mut self) {
+        let Some(keypoints) = self.keypoints.as_deref() else { return };
+        for (shape, keypoint) in self.shape.iter_mut().zip(keypoints) {
+            *shape = keypoint.or(*shape);
+        }
     }
 
     /// Makes keypoint `k` missing if it is `given_up`.

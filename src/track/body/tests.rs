@@ -36,6 +36,7 @@ fn mouse(x: f32, y: f32, turn: f32, swing: f32, tail: f32) -> Keypoints {
 struct Stage {
     bodies: Bodies,
     postures: [Posture; 2],
+    shapes: [Keypoints; 2],
     /// Whose coats their poses show.
     coats: [Coats; 2],
     frame: usize,
@@ -57,8 +58,13 @@ fn coat_of(animal: usize) -> [f32; MAX_ANIMALS] {
 impl Stage {
     /// Both were seen alone for some seconds; the tail of the second is `tail` long in each half.
     fn new(links: &[[usize; 2]], tail: f32) -> Self {
-        let mut stage =
-            Self { bodies: Bodies::new(links), postures: Default::default(), coats: [UNKNOWN_COATS; 2], frame: 0 };
+        let mut stage = Self {
+            bodies: Bodies::new(links),
+            postures: Default::default(),
+            shapes: [[None; MAX_KEYPOINTS]; 2],
+            coats: [UNKNOWN_COATS; 2],
+            frame: 0,
+        };
         for _ in 0..300 {
             let (first, second) = stage.walking(tail);
             let kept = stage.show([Some(first), Some(second)], &[]);
@@ -89,10 +95,12 @@ impl Stage {
             .postures
             .iter_mut()
             .zip(&mut poses)
+            .zip(&mut self.shapes)
             .enumerate()
-            .map(|(index, (posture, pose))| Seat {
+            .map(|(index, ((posture, pose), shape))| Seat {
                 posture,
                 keypoints: pose.as_mut(),
+                shape,
                 coats: &self.coats[index],
                 shares: &shares[index],
                 moved: [0.0; 2],
@@ -294,6 +302,7 @@ fn what_comes_back_beside_a_body_that_lacks_it_is_kept_when_seen_a_third_time() 
         let (first, mut second) = stage.touching();
         second[flank] = None;
         assert_eq!(back_after_a_frame(&mut stage, (first, second), flank, coat), [false, false, true, true]);
+        assert_eq!(stage.shapes[0], first);
         let mut alone = Stage::new(&LINKS, 20.0);
         let pair = alone.walking(20.0);
         assert_eq!(back_after_a_frame(&mut alone, pair, flank, coat), [true; 4]);
