@@ -71,7 +71,7 @@ impl Bodies {
         }
     }
 
-    /// Gives up the keypoints that are not clearly their own track's, remembers the others, and learns from bodies that lie alone.
+    /// Gives up or holds back the keypoints that are not clearly their own track's, remembers the others, and learns from bodies that lie alone.
     /// `hidden` are the animals without a track; `size` is the body size in camera
     /// pixels, `step_s` the time since the frame before.
     pub fn check(&mut self, seats: &mut [Seat<'_>], hidden: &[Hidden], size: f32, step_s: f32) {
@@ -139,8 +139,8 @@ impl Bodies {
         self.links.iter().filter(move |link| link.contains(&k)).flatten().copied().filter(move |other| *other != k)
     }
 
-    /// Gives up what hangs on keypoints alone that were given up, as a tail's end does on its middle, unless its coat speaks for it: the
-    /// pose took them together. `given` are the keypoints that the pose had.
+    /// Gives up what hangs on steadier keypoints all of which were lost, as a tail's end does on its middle, unless its coat speaks for it:
+    /// the pose took them together. `given` are the keypoints that the pose had.
     fn let_go(&self, seat: &mut Seat<'_>, given: KeypointSet) {
         let mut steadier = KeypointSet::default();
         for k in self.all.steadiest_first() {

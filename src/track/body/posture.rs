@@ -86,7 +86,7 @@ pub struct Posture {
     frame: Option<Frame>,
     /// Where keypoints were thought to be in the last frame, in the body's frame.
     thought: Parts,
-    /// The keypoints of the frame before that were not given up.
+    /// The keypoints of the frame before that were neither given up nor held back.
     had: KeypointSet,
     /// For how many frames in a row each keypoint was likely enough its own.
     likely: [u8; MAX_KEYPOINTS],
@@ -146,7 +146,7 @@ impl Posture {
         self.had = KeypointSet::default();
     }
 
-    /// Whether keypoint `k` was seen in the frame before, and not given up.
+    /// Whether keypoint `k` was seen in the frame before, and neither given up nor held back.
     pub fn had(&self, k: usize) -> bool {
         self.had.contains(k)
     }
@@ -208,7 +208,7 @@ impl Posture {
         }
     }
 
-    /// Takes in the keypoints that were not given up.
+    /// Takes in the keypoints that were neither given up nor held back.
     pub fn remember(&mut self, expected: &Expected, keypoints: &Keypoints, size: f32) {
         self.unseen_s = 0.0;
         self.had = KeypointSet::present(keypoints);

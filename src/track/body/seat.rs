@@ -14,7 +14,7 @@ pub const UNKNOWN_COATS: Coats = [UNKNOWN_COAT; MAX_KEYPOINTS];
 pub struct Seat<'a> {
     /// What is remembered of its body.
     pub posture: &'a mut Posture,
-    /// Keypoints of its pose, camera pixels; those given up become missing. `None` where it has no pose.
+    /// Keypoints of its pose, camera pixels; those given up or held back become missing. `None` where it has no pose.
     pub keypoints: Option<&'a mut Keypoints>,
     /// The same with those that were held back: likely its own, but not told yet. Stays as it is where it has no pose.
     pub shape: &'a mut Keypoints,
