@@ -39,12 +39,20 @@ const HAS_ITS_OWN: f32 = 0.1;
 const HIDDEN: f32 = 0.3;
 /// A body counts at least this much, whatever the coat there: a part that lies on another animal is seen against that one's coat.
 const AGAINST_ANOTHERS: f32 = 0.2;
+/// The model is less sure of a keypoint that it borrows. One that scores a standard deviation less than usual is e times likelier to
+/// be another's, one that scores `FAINT` of them less counts as it stands; beyond these bounds nothing more is made of it.
+const FAINT: f32 = 1.2;
+const CLEAREST: f32 = 0.2;
+const FAINTEST: f32 = 30.0;
 /// A body may have a keypoint this many standard deviations from where it is thought to be.
 const ASTRAY: f32 = 3.0;
 /// From so many bodies on that it may be of, a keypoint that was missing must be seen in this many further frames before it is back:
 /// borrowed ones seldom stay for three frames.
 const BESIDE_OTHERS: f32 = 0.05;
 const HELD_BACK: u8 = 2;
+/// Where it may be of so many, one that lies further than this (body sizes) from where it must be comes back, too: it went elsewhere.
+const AMONG_OTHERS: f32 = 1.0;
+const LEAP: f32 = 0.15;
 /// A keypoint further than this from another is elsewhere, body sizes.
 const ELSEWHERE: f32 = 0.3;
 /// An animal's own build counts once it was learnt for this long, seconds.
@@ -112,8 +120,11 @@ impl Bodies {
                 self.along_links(seat, k, at, judged, size)
             });
             shares[k] = contest::own_shares(&fits);
-            for ((seat, own), others) in seats.iter_mut().zip(shares[k]).zip(fits.others()) {
-                match verdict(seat.posture, k, own, others) {
+            let bodies = seats.iter_mut().zip(expected);
+            for (((seat, body), own), others) in bodies.zip(shares[k]).zip(fits.others()) {
+                let at = seat.keypoint(k).map(|keypoint| [keypoint.at.x / size, keypoint.at.y / size]);
+                let leapt = others > AMONG_OTHERS && at.is_some_and(|at| body.is_off(k, at, LEAP));
+                match verdict(seat.posture, k, own, others, leapt) {
                     Verdict::Kept => {}
                     Verdict::HeldBack => seat.hold_back(k),
                     Verdict::GivenUp => seat.give_up(k, true),
@@ -173,7 +184,8 @@ impl Bodies {
         k: usize,
         (own, at): (usize, [f32; 2]),
     ) -> f32 {
-        let Some(shown) = seats.get(own).and_then(|seat| seat.coats.get(k)) else { return 0.0 };
+        let Some(seat) = seats.get(own) else { return 0.0 };
+        let (Some(shown), Some(keypoint)) = (seat.coats.get(k), seat.keypoint(k)) else { return 0.0 };
         let away = |place: InCamera| (place.x / size - at[0]).hypot(place.y / size - at[1]);
         let bodies = seats.iter().zip(expected).enumerate();
         let near = bodies.filter(|(index, (_, body))| *index != own && body.may_have(k, at, ASTRAY));
@@ -187,7 +199,9 @@ impl Bodies {
         let reach = self.all.reach();
         let hidden = hidden.iter().filter(|hidden| away(hidden.at) <= reach);
         let hidden = hidden.filter_map(|hidden| shown.get(hidden.identity)).map(|shows| shows.max(AGAINST_ANOTHERS));
-        seen.sum::<f32>() + HIDDEN * hidden.sum::<f32>()
+        let fainter = self.of(seat.name).fainter(k, keypoint.score);
+        let faint = fainter.map_or(1.0, |fainter| (fainter - FAINT).exp().clamp(CLEAREST, FAINTEST));
+        faint * (seen.sum::<f32>() + HIDDEN * hidden.sum::<f32>())
     }
 
     /// How well a keypoint `k` at `at` (body sizes) keeps the lengths of the links to this track's keypoints that were judged.
@@ -241,10 +255,14 @@ enum Verdict {
     GivenUp,
 }
 
-/// What becomes of a pose's keypoint `k`, which is its track's own with probability `own` and may be one of `others` bodies'.
-fn verdict(posture: &mut Posture, k: usize, own: f32, others: f32) -> Verdict {
-    let had = posture.had(k);
+/// What becomes of a pose's keypoint `k`, which is its track's own with probability `own` and may be one of `others` bodies'; `leapt`: it
+/// lies elsewhere than in the frames before.
+fn verdict(posture: &mut Posture, k: usize, own: f32, others: f32, leapt: bool) -> Verdict {
+    let had = posture.had(k) && !leapt;
     let likely = own >= if had { OWN_MIN } else { OWN_AGAIN };
+    if leapt {
+        posture.note(k, false);
+    }
     let frames = posture.note(k, likely);
     let waits = !had && posture.is_known() && others > BESIDE_OTHERS && frames <= HELD_BACK;
     match own {

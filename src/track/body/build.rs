@@ -11,6 +11,9 @@ const GUESS_S: f32 = 2.0;
 /// Spread of a first guess, and the least spread there is: labels tremble. Body sizes, squared.
 const GUESS_VARIANCE: f32 = 0.6 * 0.6;
 const LEAST_VARIANCE: f32 = 0.06 * 0.06;
+/// The same of a score, 0 to 1. Scores that vary less say nothing: whatever made them gives all keypoints the same.
+const GUESS_SCORE_VARIANCE: f32 = 0.03 * 0.03;
+const TELLING_SCORE_VARIANCE: f32 = 0.015 * 0.015;
 /// What strays further than this many standard deviations counts as this far, so that a wrong keypoint teaches little.
 const FURTHEST: f32 = 3.0;
 
@@ -21,6 +24,9 @@ pub struct Part {
     pub at: [f32; 2],
     /// Its variance on each axis, body sizes squared.
     pub variance: f32,
+    /// Mean and variance of its score, 0 to 1.
+    score: f32,
+    score_variance: f32,
     learnt_s: f32,
 }
 
@@ -53,6 +59,13 @@ impl Build {
         self.parts.get(k)?.as_ref()
     }
 
+    /// How many standard deviations less than usual a keypoint scores, once that is no mere guess and scores tell keypoints apart.
+    pub fn fainter(&self, k: usize, score: f32) -> Option<f32> {
+        let part =
+            self.part(k).filter(|part| part.learnt_s >= GUESS_S && part.score_variance > TELLING_SCORE_VARIANCE)?;
+        Some((part.score - score) / part.score_variance.sqrt())
+    }
+
     /// A link's length, once it is no mere guess.
     pub fn length(&self, link: usize) -> Option<&Length> {
         self.lengths.get(link)?.as_ref().filter(|length| length.learnt_s >= GUESS_S)
@@ -78,8 +91,18 @@ impl Build {
         for (part, keypoint) in self.parts.iter_mut().zip(keypoints) {
             let Some(keypoint) = keypoint else { continue };
             let at = frame.body_from_camera([keypoint.at.x / size, keypoint.at.y / size]);
-            let part = part.get_or_insert(Part { at, variance: GUESS_VARIANCE, learnt_s: 0.0 });
+            let part = part.get_or_insert(Part {
+                at,
+                variance: GUESS_VARIANCE,
+                score: keypoint.score,
+                score_variance: GUESS_SCORE_VARIANCE,
+                learnt_s: 0.0,
+            });
             let share = share(&mut part.learnt_s, step_s);
+            let brighter = keypoint.score - part.score;
+            let (shortened, square) = bounded(brighter, part.score_variance);
+            part.score += share * shortened * brighter;
+            part.score_variance += share * (square - part.score_variance);
             let off = [at[0] - part.at[0], at[1] - part.at[1]];
             let (bounded, square) = bounded(off[0].hypot(off[1]), part.variance);
             part.at = [part.at[0] + share * bounded * off[0], part.at[1] + share * bounded * off[1]];

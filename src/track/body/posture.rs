@@ -127,6 +127,11 @@ impl Expected {
         self.frame.is_some_and(within) || self.place(k).is_some_and(near)
     }
 
+    /// Whether a place is further than `most` from where keypoint `k` must be; body sizes.
+    pub fn is_off(&self, k: usize, at: [f32; 2], most: f32) -> bool {
+        self.place(k).is_some_and(|(place, _)| apart(place, at) > most)
+    }
+
     /// Where keypoint `k` must be along the camera's axes, and its variance on each; body sizes.
     pub fn place(&self, k: usize) -> Option<([f32; 2], f32)> {
         let (at, variance) = (*self.parts.get(k)?)?;

@@ -398,3 +398,54 @@ fn what_is_left_of_a_pose_over_two_animals_must_show_its_coat() {
     let tail = [4, TAIL_MIDDLE, TAIL_END];
     assert_eq!((kept(coat_of(0)), kept(UNKNOWN_COAT)), (tail.to_vec(), [&[0], &tail[..]].concat()));
 }
+
+/// The same mouse with every keypoint scored so.
+fn scored(mut mouse: Keypoints, score: f32) -> Keypoints {
+    mouse.iter_mut().flatten().for_each(|keypoint| keypoint.score = score);
+    mouse
+}
+
+/// Two mice that touch after scores went up and down around 0.9 for some seconds, `deviation` apart from it.
+fn scoring(deviation: f32) -> Stage {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    for frame in 0..300 {
+        let score = 0.9 + if frame % 2 == 0 { deviation } else { -deviation };
+        let (first, second) = stage.walking(20.0);
+        stage.show([Some(scored(first, score)), Some(scored(second, score))], &[]);
+    }
+    stage
+}
+
+/// Whether a flank that scores `score` and was missing for a frame is kept at once beside a body that lacks its own.
+fn back_at_once(deviation: f32, score: f32) -> bool {
+    let (mut stage, flank) = (scoring(deviation), 2);
+    let (mut first, mut second) = stage.touching();
+    second[flank] = None;
+    first[flank].as_mut().expect("given").score = score;
+    back_after_a_frame(&mut stage, (first, second), flank, coat_of(0))[0]
+}
+
+#[test]
+fn what_scores_well_comes_back_at_once_beside_a_body_and_what_is_faint_does_not() {
+    assert_eq!((back_at_once(0.05, 0.95), back_at_once(0.05, 0.8)), (true, false));
+}
+
+#[test]
+fn scores_that_are_all_alike_tell_nothing() {
+    assert_eq!((back_at_once(0.0, 0.95), back_at_once(0.0, 0.8)), (false, false));
+}
+
+#[test]
+fn what_leaps_while_it_is_faint_beside_a_body_is_held_back() {
+    let flank = 2;
+    let kept = |score, off| {
+        let mut stage = scoring(0.05);
+        let (mut first, mut second) = stage.touching();
+        second[flank] = None;
+        stage.show([Some(first), Some(second)], &[]);
+        let keypoint = first[flank].as_mut().expect("given");
+        (keypoint.score, keypoint.at.x) = (score, keypoint.at.x + off);
+        stage.show([Some(first), Some(second)], &[])[0].expect("a pose")[flank].is_some()
+    };
+    assert_eq!((kept(0.8, 0.0), kept(0.8, 5.0), kept(0.95, 5.0)), (true, false, true));
+}
