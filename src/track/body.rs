@@ -43,7 +43,11 @@ const AGAINST_ANOTHERS: f32 = 0.2;
 /// be another's, one that scores `FAINT` of them less counts as it stands; beyond these bounds nothing more is made of it.
 const FAINT: f32 = 1.2;
 const CLEAREST: f32 = 0.2;
-const FAINTEST: f32 = 30.0;
+const FAINTEST: f32 = 100.0;
+/// It borrows what strays most, as tails do: what varies by more than this in its body's frame (body sizes, squared) and was missing is
+/// this many times likelier to be another's.
+const STRAYS: f32 = 0.1;
+const STRAYED: f32 = 2.0;
 /// A body may have a keypoint this many standard deviations from where it is thought to be.
 const ASTRAY: f32 = 3.0;
 /// From so many bodies on that it may be of, a keypoint that was missing must be seen in this many further frames before it is back:
@@ -150,12 +154,18 @@ impl Bodies {
         self.links.iter().filter(move |link| link.contains(&k)).flatten().copied().filter(move |other| *other != k)
     }
 
-    /// Gives up what hangs on steadier keypoints all of which were lost, as a tail's end does on its middle, unless its coat speaks for it:
-    /// the pose took them together. `given` are the keypoints that the pose had.
+    /// Gives up what hangs on steadier keypoints none of which is left, as a tail's end does on its middle, unless its coat speaks for it:
+    /// the pose took them together. Further out, where what it hangs on hangs itself, the pose need not have had them: what it has
+    /// without them is mostly another's. `given` are the keypoints that the pose had.
     fn let_go(&self, seat: &mut Seat<'_>, given: KeypointSet) {
-        let mut steadier = KeypointSet::default();
+        let (mut steadier, mut hanging) = (KeypointSet::default(), KeypointSet::default());
         for k in self.all.steadiest_first() {
-            let mut hangs_on = self.linked(k).filter(|other| steadier.contains(*other) && given.contains(*other));
+            let holds = |other: &usize| steadier.contains(*other);
+            let further_out = self.linked(k).any(|other| hanging.contains(other));
+            if self.linked(k).any(|other| holds(&other)) {
+                hanging.insert(k);
+            }
+            let mut hangs_on = self.linked(k).filter(holds).filter(|other| further_out || given.contains(*other));
             let first = hangs_on.next();
             let lost = |other: usize| seat.keypoint(other).is_none();
             let adrift = first.is_some_and(lost) && hangs_on.all(lost);
@@ -199,9 +209,12 @@ impl Bodies {
         let reach = self.all.reach();
         let hidden = hidden.iter().filter(|hidden| away(hidden.at) <= reach);
         let hidden = hidden.filter_map(|hidden| shown.get(hidden.identity)).map(|shows| shows.max(AGAINST_ANOTHERS));
-        let fainter = self.of(seat.name).fainter(k, keypoint.score);
+        let build = self.of(seat.name);
+        let fainter = build.fainter(k, keypoint.score);
         let faint = fainter.map_or(1.0, |fainter| (fainter - FAINT).exp().clamp(CLEAREST, FAINTEST));
-        faint * (seen.sum::<f32>() + HIDDEN * hidden.sum::<f32>())
+        let strays = !seat.posture.had(k) && build.part(k).is_some_and(|part| part.variance > STRAYS);
+        let strayed = if strays { STRAYED } else { 1.0 };
+        faint * strayed * (seen.sum::<f32>() + HIDDEN * hidden.sum::<f32>())
     }
 
     /// How well a keypoint `k` at `at` (body sizes) keeps the lengths of the links to this track's keypoints that were judged.

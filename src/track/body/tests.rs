@@ -322,6 +322,24 @@ fn a_tail_end_goes_with_the_middle_that_it_hangs_on_unless_its_coat_speaks_for_i
 }
 
 #[test]
+fn a_tail_end_without_its_middle_is_given_up_even_where_no_other_is_near() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, second) = stage.walking(20.0);
+    first[TAIL_MIDDLE] = None;
+    let [kept, _] = stage.show([Some(first), Some(second)], &[]);
+    assert_eq!(missing(&first, &kept), [TAIL_END]);
+}
+
+#[test]
+fn a_trunk_without_its_centre_is_kept() {
+    let mut stage = Stage::new(&LINKS, 20.0);
+    let (mut first, second) = stage.walking(20.0);
+    first[CENTRE] = None;
+    let [kept, _] = stage.show([Some(first), Some(second)], &[]);
+    assert_eq!(missing(&first, &kept), [0; 0]);
+}
+
+#[test]
 fn a_tail_may_reach_further_than_it_mostly_does() {
     let stage = Stage::new(&LINKS, 20.0);
     let mouse = mouse(200.0, 200.0, 0.0, 0.0, 20.0);
