@@ -44,9 +44,7 @@ const AGAINST_ANOTHERS: f32 = 0.2;
 const FAINT: f32 = 1.2;
 const CLEAREST: f32 = 0.2;
 const FAINTEST: f32 = 100.0;
-/// It borrows what strays most, as tails do: what varies by more than this in its body's frame (body sizes, squared) and was missing is
-/// this many times likelier to be another's.
-const STRAYS: f32 = 0.1;
+/// It borrows what strays, as tails do, the most: such a keypoint that was missing is this many times likelier to be another's.
 const STRAYED: f32 = 2.0;
 /// A body may have a keypoint this many standard deviations from where it is thought to be.
 const ASTRAY: f32 = 3.0;
@@ -155,17 +153,14 @@ impl Bodies {
     }
 
     /// Gives up what hangs on steadier keypoints none of which is left, as a tail's end does on its middle, unless its coat speaks for it:
-    /// the pose took them together. Further out, where what it hangs on hangs itself, the pose need not have had them: what it has
-    /// without them is mostly another's. `given` are the keypoints that the pose had.
+    /// the pose took them together. What strays goes even where the pose never had them: without them it is mostly another's.
+    /// `given` are the keypoints that the pose had.
     fn let_go(&self, seat: &mut Seat<'_>, given: KeypointSet) {
-        let (mut steadier, mut hanging) = (KeypointSet::default(), KeypointSet::default());
+        let mut steadier = KeypointSet::default();
         for k in self.all.steadiest_first() {
-            let holds = |other: &usize| steadier.contains(*other);
-            let further_out = self.linked(k).any(|other| hanging.contains(other));
-            if self.linked(k).any(|other| holds(&other)) {
-                hanging.insert(k);
-            }
-            let mut hangs_on = self.linked(k).filter(holds).filter(|other| further_out || given.contains(*other));
+            let strays = self.of(seat.name).strays(k);
+            let counts = |other: &usize| steadier.contains(*other) && (strays || given.contains(*other));
+            let mut hangs_on = self.linked(k).filter(counts);
             let first = hangs_on.next();
             let lost = |other: usize| seat.keypoint(other).is_none();
             let adrift = first.is_some_and(lost) && hangs_on.all(lost);
@@ -212,8 +207,7 @@ impl Bodies {
         let build = self.of(seat.name);
         let fainter = build.fainter(k, keypoint.score);
         let faint = fainter.map_or(1.0, |fainter| (fainter - FAINT).exp().clamp(CLEAREST, FAINTEST));
-        let strays = !seat.posture.had(k) && build.part(k).is_some_and(|part| part.variance > STRAYS);
-        let strayed = if strays { STRAYED } else { 1.0 };
+        let strayed = if build.strays(k) && !seat.posture.had(k) { STRAYED } else { 1.0 };
         faint * strayed * (seen.sum::<f32>() + HIDDEN * hidden.sum::<f32>())
     }
 

@@ -11,6 +11,8 @@ const GUESS_S: f32 = 2.0;
 /// Spread of a first guess, and the least spread there is: labels tremble. Body sizes, squared.
 const GUESS_VARIANCE: f32 = 0.6 * 0.6;
 const LEAST_VARIANCE: f32 = 0.06 * 0.06;
+/// A keypoint strays if it varies by more than this, body sizes squared: a tail does, a head and a trunk do not.
+const STRAYS: f32 = 0.1;
 /// The same of a score, 0 to 1. Scores that vary less say nothing: whatever made them gives all keypoints the same.
 const GUESS_SCORE_VARIANCE: f32 = 0.03 * 0.03;
 const TELLING_SCORE_VARIANCE: f32 = 0.015 * 0.015;
@@ -57,6 +59,11 @@ impl Build {
     /// A keypoint's place, once it was seen.
     pub fn part(&self, k: usize) -> Option<&Part> {
         self.parts.get(k)?.as_ref()
+    }
+
+    /// Whether a keypoint lies now here, now there in the body's frame.
+    pub fn strays(&self, k: usize) -> bool {
+        self.part(k).is_some_and(|part| part.variance > STRAYS)
     }
 
     /// How many standard deviations less than usual a keypoint scores, once that is no mere guess and scores tell keypoints apart.
