@@ -44,7 +44,7 @@ const AGAINST_ANOTHERS: f32 = 0.2;
 const FAINT: f32 = 1.2;
 const CLEAREST: f32 = 0.2;
 const FAINTEST: f32 = 100.0;
-/// It borrows what strays, as tails do, the most: such a keypoint that was missing is this many times likelier to be another's.
+/// The model borrows what strays, as tails do, the most: such a keypoint that was missing is this many times likelier to be another's.
 const STRAYED: f32 = 2.0;
 /// A body may have a keypoint this many standard deviations from where it is thought to be.
 const ASTRAY: f32 = 3.0;
@@ -156,9 +156,10 @@ impl Bodies {
     /// the pose took them together. What strays goes even where the pose never had them: without them it is mostly another's.
     /// `given` are the keypoints that the pose had.
     fn let_go(&self, seat: &mut Seat<'_>, given: KeypointSet) {
+        let build = self.of(seat.name);
         let mut steadier = KeypointSet::default();
         for k in self.all.steadiest_first() {
-            let strays = self.of(seat.name).strays(k);
+            let strays = build.strays(k);
             let counts = |other: &usize| steadier.contains(*other) && (strays || given.contains(*other));
             let mut hangs_on = self.linked(k).filter(counts);
             let first = hangs_on.next();

@@ -61,7 +61,7 @@ impl Build {
         self.parts.get(k)?.as_ref()
     }
 
-    /// Whether a keypoint lies now here, now there in the body's frame.
+    /// Whether a keypoint lies now here, now there in the body's frame; in the first seconds, by the first guess, every one does.
     pub fn strays(&self, k: usize) -> bool {
         self.part(k).is_some_and(|part| part.variance > STRAYS)
     }
